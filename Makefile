@@ -1,0 +1,75 @@
+# The verbs of this project. What `sam build` runs is in make/build.mk.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+SAM := $(VENV)/sam/bin
+PORT ?= 8000
+
+# Only a Python that is given is used: uv would otherwise download one.
+export UV_PYTHON_DOWNLOADS := never
+# The tools must not phone home, nor look for an AWS account to lint a file.
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= us-east-1
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header
+SYNC := $(BIN)/uv pip sync --quiet --require-hashes
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(VENV)/.installed $(VENV)/sam/.installed ## Install everything that the other verbs need, into .venv
+
+.PHONY: run
+run: $(VENV)/.installed ## Serve the bundle on http://127.0.0.1:8000 (PORT=… for another port)
+	@$(BIN)/integrations serve --port $(PORT)
+
+.PHONY: test
+test: setup ## Run all tests
+	@$(BIN)/pytest -q -n 2
+
+.PHONY: check
+check: setup ## Lint, types, generated files, template
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/integrations sync --check
+	$(SAM)/sam validate --lint
+	$(SAM)/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
+
+.PHONY: build
+build: $(VENV)/sam/.installed ## Build what `sam deploy` uploads, into .aws-sam (needs Python 3.13)
+	@MAKEFLAGS= $(SAM)/sam build
+
+.PHONY: lock
+lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.in
+	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
+	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
+	$(COMPILE) --upgrade requirements/sam.in -o requirements/sam.txt
+	$(COMPILE) --upgrade requirements/layer.in -c requirements/dev.txt -o layers/common/python/requirements.txt
+
+.PHONY: clean
+clean: ## Remove everything that the other verbs made
+	rm -rf $(VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/uv: requirements/uv.txt
+	@python=$${PYTHON:-$$(sh make/python.sh 3.13 3.12 3.11 -- venv ensurepip)} && "$$python" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+# uv and pip stay where they are because the list names the one and uv spares the other.
+$(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
+	@$(SYNC) -p $(BIN)/python requirements/uv.txt requirements/dev.txt
+	@$(BIN)/uv pip install --quiet -p $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# SAM's tools pin other versions of pydantic and boto3 than the layer has.
+$(VENV)/sam/.installed: $(BIN)/uv requirements/sam.txt
+	@$(BIN)/uv venv --quiet --clear -p $(BIN)/python $(VENV)/sam
+	@$(SYNC) -p $(SAM)/python requirements/sam.txt
+	@touch $@
