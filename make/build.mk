@@ -6,7 +6,7 @@
 # runtime's own minor version, with the paths that the files have in Lambda.
 
 HERE := $(dir $(lastword $(MAKEFILE_LIST)))
-PYTHON313 ?= $(shell sh $(HERE)python.sh 3.13 -- pip compileall)
+PYTHON313 := $(or $(PYTHON313),$(shell sh $(HERE)python.sh 3.13 -- pip compileall))
 NO_PYTHON313 = The build compiles with Lambda's own Python, 3.13, and needs it with pip: see the lines above, or name it with PYTHON313=/path/to/python3.13.
 
 # Wheels for Lambda's Amazon Linux 2023 (glibc 2.34), whatever machine builds.
