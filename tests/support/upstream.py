@@ -594,7 +594,7 @@ class Upstream:
             self._converse(Wire(sock), number)
         except OSError:
             pass  # the client may leave at any moment: that is its right, not an error here
-        except Exception as error:  # in a thread it would be lost, so `verify` tells it
+        except Exception as error:  # noqa: BLE001 - lost in a thread, so `verify` tells it
             self.errors.append(error)
         finally:
             with self._lock:
