@@ -1,0 +1,245 @@
+"""Event in, call, event out, for every AWS caller.
+
+* HTTP API (payload 2.0) and Function URL: the body is the call, the path names the method; the answer is a response.
+* Step Functions, direct invoke, Scheduler: the event is the call; the output is returned, an error is raised.
+* EventBridge: `detail` is the call; as above.
+"""
+
+import base64
+import binascii
+import json
+import math
+import os
+import re
+import sys
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
+from pydantic_core import from_json
+
+from integrations import findings
+from integrations.deadline import Deadline
+from integrations.errors import (
+    IntegrationError,
+    InternalError,
+    InvalidArguments,
+    InvalidRequest,
+    InvalidSetup,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    ResponseTooLarge,
+)
+from integrations.execution import Call, execute
+from integrations.http import Meter
+from integrations.observability import record
+from integrations.plain import NotPlain, check, parse_request
+from integrations.redaction import redact
+
+if TYPE_CHECKING:
+    from integrations.provider import Output, Provider
+
+MAX_BODY = 1_048_576  # bytes
+MAX_RESPONSE = 5_500_000  # bytes; Lambda returns 6 MB at most, in which a body is quoted once more
+
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+def handle(provider: "Provider", event: Any, context: Any) -> Any:
+    """Answer one event: an HTTP event with a response, any other with the output or by raising."""
+    started = time.perf_counter()
+    vars(sys).pop("tracebacklimit", None)  # what an earlier error left behind, see _raise
+    http = _is_http(event)
+    correlation_id = _correlation_id_of_http(event) if http else _correlation_id(event, context)
+    meter, method, text = Meter(), None, ""
+    error: IntegrationError | None = None
+    fault: Exception | None = None
+    try:
+        deadline = Deadline.of(context)
+        call = _read_http(provider, event, deadline) if http else _read_event(event, deadline)
+        method = provider.methods.get(call.method or provider.default_method)
+        text = _text(execute(provider, call, meter))
+    except IntegrationError as raised:
+        error = raised
+    except Exception as raised:  # noqa: BLE001  # the last resort: the caller gets a problem, the log the place
+        fault = raised
+        error = InternalError("A fault of this bundle; its log has the place under the correlation id.")
+    total = time.perf_counter() - started
+    facts = {
+        "provider": provider.name,
+        "method": method.name if method else "unknown",
+        "correlation_id": correlation_id,
+        "function_request_id": getattr(context, "aws_request_id", None),
+        "attempts": meter.attempts,
+        "upstream_status": error.upstream_status if error else None,
+    }
+    record(facts, error.code if error else "ok", total, fault)
+    if error:
+        error.explain(provider.name, method, correlation_id)
+        if not http:
+            _raise(error)
+    return _response(text, error, correlation_id, meter, total) if http else from_json(text)
+
+
+class _Body(BaseModel):
+    """The body of a call. Null is the same as absent."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    arguments: dict[str, Any] | None = None
+    setup: dict[str, Any] | None = None
+    connection: StrictStr | None = None
+
+
+class _Event(_Body):
+    """The call as an event: the method is named in it, not in a path."""
+
+    method: StrictStr | None = None
+
+
+def _is_http(event: Any) -> bool:
+    context = event.get("requestContext") if isinstance(event, dict) else None
+    return isinstance(context, dict) and event.get("version") == "2.0" and "http" in context
+
+
+def _read_http(provider: "Provider", event: dict[str, Any], deadline: Deadline) -> Call:
+    """Read a call off an HTTP API or Function URL event."""
+    method = _method_of_route(provider, event)
+    body = event.get("body") or ""
+    if len(body) > MAX_BODY * 4 / 3:  # before decoding; base64 makes four characters of three bytes
+        raise _too_large()
+    try:
+        raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+    except (binascii.Error, UnicodeEncodeError):
+        raise InvalidRequest("The body is not text in UTF-8.") from None
+    if len(raw) > MAX_BODY:
+        raise _too_large()
+    try:
+        data = parse_request(raw) if raw.strip() else {}
+    except NotPlain as fault:
+        raise _not_plain(fault) from None
+    return _call(method, data, _Body, deadline)
+
+
+def _read_event(event: Any, deadline: Deadline) -> Call:
+    """Read a call off the event itself, or off the `detail` of an EventBridge event."""
+    data = event
+    try:
+        if isinstance(event, dict) and "detail-type" in event and "detail" in event:
+            data = event["detail"]
+            if isinstance(data, str):  # a schedule without an input of its own sends "{}"
+                data = parse_request(data.encode())
+        check(data)
+    except NotPlain as fault:
+        raise _not_plain(fault) from None
+    method = data.get("method") if isinstance(data, dict) else None
+    return _call(method, data, _Event, deadline)
+
+
+def _call(method: Any, data: Any, model: type[_Body], deadline: Deadline) -> Call:
+    if not isinstance(data, dict):
+        raise InvalidRequest('A call is an object: {"arguments": {...}, "setup": {...}, "connection": "..."}.')
+    try:
+        body = model.model_validate(data)
+    except ValidationError as invalid:
+        found = findings.of_validation(invalid)
+        raise _by_place(found)(findings.sentence(found), errors=found) from None
+    if body.setup is not None and body.connection is not None:
+        found = [findings.finding(["setup"], "exclusive", "Not together with a connection")]
+        raise InvalidRequest(findings.sentence(found), errors=found)
+    return Call(
+        method=method,
+        arguments=body.arguments or {},
+        setup=body.setup,
+        connection=body.connection,
+        deadline=deadline,
+    )
+
+
+def _not_plain(fault: NotPlain) -> IntegrationError:
+    """Give the error of data that no call can hold. What is not JSON at all is a bad request, wherever it is."""
+    found = findings.of_text(fault)
+    kind = InvalidRequest if fault.malformed else _by_place(found)
+    return kind(findings.sentence(found), errors=found)
+
+
+def _by_place(found: list[findings.Finding]) -> type[IntegrationError]:
+    """Choose the error by the part of the call that is at fault."""
+    place = found[0]["loc"][0] if found[0]["loc"] else None
+    if place == "arguments":
+        return InvalidArguments
+    return InvalidSetup if place == "setup" else InvalidRequest
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than {MAX_BODY:,} bytes; send less.")
+
+
+def _method_of_route(provider: "Provider", event: dict[str, Any]) -> str | None:
+    """Name the method: API Gateway gives it as a path parameter, a Function URL only the path."""
+    if event.get("routeKey") != "$default":
+        name = (event.get("pathParameters") or {}).get("method")
+        return name if name is None else str(name)
+    if event["requestContext"]["http"].get("method") != "POST":
+        raise MethodNotAllowed("A call is a POST.")
+    path = str(event.get("rawPath", "")).strip("/").removeprefix(f"execute/{provider.name}").strip("/")
+    if "/" in path:
+        raise NotFound(f"There is /execute/{provider.name} and /execute/{provider.name}/METHOD.")
+    return path or None
+
+
+def _correlation_id_of_http(event: dict[str, Any]) -> str:
+    """Take the caller's id if it is fit for a header and a log line, else API Gateway's."""
+    headers = event.get("headers") or {}
+    for candidate in (headers.get("x-correlation-id"), event["requestContext"].get("requestId")):
+        if isinstance(candidate, str) and _CORRELATION_ID.fullmatch(candidate):
+            return candidate
+    return str(uuid.uuid4())
+
+
+def _correlation_id(event: Any, context: Any) -> str:
+    """Take the id of the EventBridge event, else of the invocation."""
+    of_event = event.get("id") if isinstance(event, dict) and "detail-type" in event else None
+    for candidate in (of_event, getattr(context, "aws_request_id", None)):
+        if isinstance(candidate, str) and _CORRELATION_ID.fullmatch(candidate):
+            return candidate
+    return str(uuid.uuid4())
+
+
+def _text(output: "Output") -> str:
+    text = output.model_dump_json(by_alias=True)
+    if len(text.encode()) > MAX_RESPONSE:
+        raise ResponseTooLarge(f"The output is larger than {MAX_RESPONSE:,} bytes; ask for less.")
+    return text
+
+
+def _response(
+    text: str, error: IntegrationError | None, correlation_id: str, meter: Meter, total: float
+) -> dict[str, Any]:
+    """Give the response in payload format 2.0."""
+    headers = {
+        "Content-Type": "application/problem+json" if error else "application/json",
+        "X-Correlation-Id": correlation_id,
+        "X-Attempts": str(meter.attempts),
+        "Server-Timing": f"upstream;dur={meter.upstream_seconds() * 1000:.1f}, total;dur={total * 1000:.1f}",
+    }
+    if error and error.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    return {
+        "statusCode": error.status if error else 200,
+        "headers": headers,
+        "body": redact(json.dumps(error.problem)) if error else text,
+        "isBase64Encoded": False,
+    }
+
+
+def _raise(error: IntegrationError) -> NoReturn:
+    """Raise to the runtime, which turns the class name into the error name and the text into the message.
+
+    The runtime client also copies the traceback, as far as `sys.tracebacklimit` lets it; callers get none.
+    """
+    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+        sys.tracebacklimit = 0
+    raise error.with_traceback(None) from None

@@ -1,0 +1,208 @@
+"""A service as a method sees it: paths below the base URL, JSON out, models in.
+
+A request is sent at most three times, and only where the error and the method's effect allow it. `Retry-After` is
+waited for where it fits into the deadline and passed on where it does not.
+"""
+
+import hashlib
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+from pydantic import SecretStr, ValidationError
+from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity.wait import wait_random_exponential
+
+from integrations.deadline import Deadline
+from integrations.egress import Request, exchange, user_agent
+from integrations.errors import (
+    DeadlineExceeded,
+    IntegrationError,
+    InvalidArguments,
+    InvalidSetup,
+    UpstreamBadResponse,
+    UpstreamRateLimited,
+)
+from integrations.findings import finding
+from integrations.plain import NotPlain, parse
+
+if TYPE_CHECKING:
+    from integrations.provider import Arguments, Provider, Reply, Setup
+
+MAX_ATTEMPTS = 3
+SHORTEST_ATTEMPT = 0.5  # no attempt is started with less time than this, in seconds
+MAX_PARALLEL = 8
+
+_jitter = wait_random_exponential(multiplier=0.5, max=8)  # full jitter: U(0, min(8 s, 0.5 s * 2^n))
+_FIELD = re.compile(r"\{(\w+)\}")
+_HOST_PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_HEADER_PART = re.compile(r"[\x21-\x7e]+")
+_R = TypeVar("_R", bound="Reply")
+_T = TypeVar("_T")
+_Item = TypeVar("_Item")
+
+
+@dataclass(slots=True)
+class Meter:
+    """What the requests of one call cost: the most attempts that one took, and when each was under way."""
+
+    attempts: int = 0
+    spans: list[tuple[float, float]] = field(default_factory=list)
+
+    def upstream_seconds(self) -> float:
+        """Give the time in which at least one request was under way."""
+        total, end = 0.0, 0.0
+        for start, stop in sorted(self.spans):
+            total += max(0.0, stop - max(start, end))
+            end = max(end, stop)
+        return total
+
+
+@dataclass(slots=True, kw_only=True)
+class Http:
+    """The service. A path's `{}` are filled with the segments that follow it, quoted."""
+
+    provider: "Provider"
+    setup: "Setup | None"
+    arguments: "Arguments"
+    overrides: tuple[str, ...]
+    deadline: Deadline
+    repeatable: bool
+    meter: Meter
+
+    def get(self, path: str, *segments: str, reply: type[_R], params: dict[str, Any] | None = None) -> _R:
+        """Send a GET and give its answer as a `reply`. Raise the upstream errors of `errors.py`."""
+        return self._send("GET", _path(path, segments), reply, params=params)
+
+    def post(self, path: str, *segments: str, reply: type[_R], json: Any) -> _R:
+        """Send a POST with a JSON body and give its answer as a `reply`. Raise the upstream errors."""
+        return self._send("POST", _path(path, segments), reply, body=json)
+
+    def each(self, function: Callable[[_Item], _T], items: Iterable[_Item]) -> list[_T]:
+        """Call `function` with each item, in parallel, and give the results in order; the first error is raised."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(MAX_PARALLEL) as pool:
+            return list(pool.map(function, items))
+
+    def _send(self, method: str, path: str, reply: type[_R], **content: Any) -> _R:
+        headers = self._headers()
+        requests = [Request(method=method, url=base + path, headers=headers, **content) for base in self._base_urls()]
+        credentials = self._fingerprint()
+        hosts, numbers = itertools.cycle(requests), itertools.count(1)
+
+        def attempt() -> _R:
+            self.meter.attempts = max(self.meter.attempts, next(numbers))
+            return self._attempt(next(hosts), credentials, reply)
+
+        retrying = Retrying(
+            stop=self._stop,
+            wait=_wait_unless_fresh(len(requests)),
+            retry=retry_if_exception(self._may_repeat),
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def _attempt(self, request: Request, credentials: bytes, reply: type[_R]) -> _R:
+        provider, start = self.provider, time.monotonic()
+        if self.deadline.at - start < SHORTEST_ATTEMPT:
+            raise DeadlineExceeded(f"No time was left to ask {provider.title}.")
+        try:
+            body = exchange(
+                request,
+                title=provider.title,
+                credentials=credentials,
+                until=min(self.deadline.at, start + provider.attempt_timeout),
+                max_bytes=provider.max_response_bytes,
+            )
+        finally:
+            self.meter.spans.append((start, time.monotonic()))
+        try:
+            answer = reply.model_validate(parse(body))
+        except (NotPlain, ValidationError):
+            raise UpstreamBadResponse(f"{provider.title} answered something else than it documents.") from None
+        if failure := answer.failure():
+            raise failure
+        return answer
+
+    def _may_repeat(self, error: BaseException) -> bool:
+        return (
+            isinstance(error, IntegrationError)
+            and not isinstance(error, DeadlineExceeded)
+            and error.retryable is not False
+            and (self.repeatable or error.nothing_sent)
+        )
+
+    def _stop(self, state: RetryCallState) -> bool:
+        fits = self.deadline.left() - state.upcoming_sleep >= SHORTEST_ATTEMPT
+        return state.attempt_number >= MAX_ATTEMPTS or not fits
+
+    def _base_urls(self) -> list[str]:
+        """Fill in the declared base URLs, or their replacement; one without a path keeps the declared path."""
+        path = urlsplit(self.provider.base_urls[0]).path
+        replaced = [url.rstrip("/") if urlsplit(url).path else url + path for url in self.overrides]
+        return [_FIELD.sub(self._host_part, url) for url in replaced or self.provider.base_urls]
+
+    def _host_part(self, match: re.Match[str]) -> str:
+        """Give the value of a `{field}` of the base URL: a piece of a host name and nothing else."""
+        name = match[1]
+        of_setup = name in self.provider.setup_fields
+        value = _reveal(getattr(self.setup if of_setup else self.arguments, name))
+        if not _HOST_PART.fullmatch(value):
+            where, error = ("setup", InvalidSetup) if of_setup else ("arguments", InvalidArguments)
+            raise error(
+                f"{where}.{name}: only letters, digits and inner dashes can be part of a host name.",
+                errors=[finding([where, name], "host_part", "Not part of a host name")],
+            )
+        return value
+
+    def _headers(self) -> dict[str, str]:
+        declared = self.provider.headers.items()
+        return {
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            "user-agent": user_agent(),
+            **{header: _FIELD.sub(self._header_part, text) for header, text in declared},
+        }
+
+    def _header_part(self, match: re.Match[str]) -> str:
+        name = match[1]
+        value = _reveal(getattr(self.setup, name))
+        if not _HEADER_PART.fullmatch(value):
+            raise InvalidSetup(
+                f"setup.{name}: only printable ASCII without spaces can be sent in a header.",
+                errors=[finding(["setup", name], "header", "Not printable ASCII")],
+            )
+        return value
+
+    def _fingerprint(self) -> bytes:
+        values = sorted((name, _reveal(value)) for name, value in self.setup or ())
+        return hashlib.sha256(repr((self.provider.name, values)).encode()).digest()
+
+
+def _reveal(value: Any) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def _path(template: str, segments: tuple[str, ...]) -> str:
+    # Dots survive quoting, and a URL with ".." goes elsewhere than the method meant.
+    if any(segment in ("", ".", "..") for segment in segments):
+        raise InvalidArguments("An argument that is part of the address must not be empty, '.' or '..'.")
+    return template.format(*(quote(segment, safe="") for segment in segments))
+
+
+def _wait_unless_fresh(hosts: int) -> Callable[[RetryCallState], float]:
+    """Wait as the service asked, else with full jitter; not at all for a host that has not been tried yet."""
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if state.attempt_number < hosts and not isinstance(error, UpstreamRateLimited):
+            return 0.0
+        asked = error.retry_after if isinstance(error, IntegrationError) else None
+        return _jitter(state) if asked is None else asked
+
+    return wait

@@ -1,0 +1,48 @@
+"""One log line and one set of metrics for each call. Nothing here keeps state between calls."""
+
+import traceback
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from integrations.redaction import redact
+
+NAMESPACE = "Integrations"
+
+
+class RedactingFormatter(LambdaPowertoolsFormatter):
+    """Powertools' JSON lines, with secrets masked as the last step."""
+
+    def serialize(self, log: Any) -> str:
+        """Give the line."""
+        return redact(super().serialize(log))
+
+
+logger = Logger(service="integrations", level="INFO", location=None, logger_formatter=RedactingFormatter())
+
+
+def record(facts: dict[str, Any], outcome: str, seconds: float, error: Exception | None) -> None:
+    """Write the call's line and metrics: calls, errors, duration, by provider, method and outcome.
+
+    `facts` go into the line: provider, method, correlation_id, status, attempts. `error` is given for a fault of
+    ours; its place is logged and its text is not, for it may hold what a caller or a service sent.
+    """
+    line = {**facts, "outcome": outcome, "duration_ms": round(seconds * 1000, 1)}
+    if error is not None:
+        frames = traceback.format_tb(error.__traceback__)
+        logger.error(
+            "call failed inside",
+            extra={**line, "exception_name": type(error).__name__, "frames": frames},
+        )
+    else:
+        logger.info("call", extra=line)
+    metrics = EphemeralMetrics(namespace=NAMESPACE)
+    metrics.add_dimension("provider", facts["provider"])
+    metrics.add_dimension("method", facts["method"])
+    metrics.add_dimension("outcome", outcome)
+    metrics.add_metric("Calls", MetricUnit.Count, 1)
+    metrics.add_metric("Errors", MetricUnit.Count, 0 if outcome == "ok" else 1)
+    metrics.add_metric("Duration", MetricUnit.Milliseconds, round(seconds * 1000, 3))
+    metrics.flush_metrics()

@@ -1,0 +1,228 @@
+"""What a provider file declares: the facts in `Provider(...)`, one function per method.
+
+    provider = Provider(name="acme", title="Acme", ...)
+
+    @provider.method(read_only=True)
+    def search(args: SearchArguments, http: Http) -> SearchOutput:
+        \"\"\"Find what matches a query.\"\"\"
+
+    handler = provider.handler
+
+A mistake in a declaration is a TypeError at import, so no test is needed to find it.
+"""
+
+import functools
+import gc
+import string
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from integrations import handler
+from integrations.errors import IntegrationError
+
+
+def _strict_booleans(schema: Any) -> Any:
+    """Rewrite a core schema: a boolean field takes only a boolean, a number field takes none."""
+    if isinstance(schema, list | tuple):
+        return type(schema)(_strict_booleans(item) for item in schema)
+    if not isinstance(schema, dict):
+        return schema
+    rewritten = {
+        key: value if key in ("metadata", "cls", "config", "default") else _strict_booleans(value)
+        for key, value in schema.items()
+    }
+    if rewritten.get("type") == "bool":
+        return {**rewritten, "strict": True}
+    if rewritten.get("type") in ("int", "float"):
+        return core_schema.no_info_before_validator_function(_not_a_boolean, rewritten)
+    return rewritten
+
+
+def _not_a_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_type", "Input should be a number, not a boolean")
+    return value
+
+
+class Setup(BaseModel):
+    """What reaches the service: keys, hosts. Secrets are `SecretStr`; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+
+class Arguments(BaseModel):
+    """What a method takes. Unknown fields are refused, so nothing is silently dropped.
+
+    Numbers may come as numeric strings, because language models send them so; a boolean is only ever a boolean.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, build: GetCoreSchemaHandler, /) -> CoreSchema:
+        """Take pydantic's schema, made strict about booleans."""
+        schema: CoreSchema = _strict_booleans(build(source))
+        return schema
+
+
+class Output(BaseModel):
+    """What a method gives: the fields we promise. The user's own data is `dict[str, Any]`."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Reply(BaseModel):
+    """The part of a service's answer that a method reads; other fields are ignored."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    def failure(self) -> IntegrationError | None:
+        """Give the error that the service encodes inside an answer of status 200, if it has that habit."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One operation of a provider, with its effect in MCP's words."""
+
+    name: str
+    function: Callable[..., Output]
+    parameters: tuple[str, ...]
+    arguments: type[Arguments]
+    output: type[Output]
+    read_only: bool
+    destructive: bool
+    idempotent: bool
+    open_world: bool
+
+    @property
+    def description(self) -> str:
+        """Give the docstring of the function: what a language model reads about the method."""
+        return " ".join((self.function.__doc__ or "").split())
+
+    @property
+    def repeatable(self) -> bool:
+        """Say whether sending the same request twice does no more than sending it once."""
+        return self.read_only or self.idempotent
+
+    @property
+    def argument_names(self) -> dict[str, str]:
+        """Give the field for each name an argument may be sent under."""
+        names = {}
+        for name, info in self.arguments.model_fields.items():
+            alias = info.validation_alias
+            others = alias.choices if isinstance(alias, AliasChoices) else [alias]
+            names.update({other: name for other in (name, *others) if isinstance(other, str)})
+        return names
+
+
+@dataclass(kw_only=True, eq=False)
+class Provider:
+    """One third-party service.
+
+    `base_url` may hold `{field}`s of the setup or, where all methods have them, of the arguments; a tuple is tried
+    in order when a host fails. `headers` may hold `{field}`s of the setup. `attempt_timeout` is in seconds, for one
+    attempt; the deadline of the call bounds all of them together. `max_response_bytes` counts decoded bytes.
+    `function` holds properties of the SAM function that differ from the template's Globals.
+    """
+
+    name: str
+    title: str
+    url: str
+    docs: str
+    icon: str | None = None
+    category: str
+    setup: type[Setup] | None = None
+    base_url: str | tuple[str, ...]
+    headers: dict[str, str] = field(default_factory=dict)
+    attempt_timeout: float = 10.0
+    max_response_bytes: int = 4_000_000
+    function: dict[str, Any] = field(default_factory=dict)
+    methods: dict[str, Method] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Check that the headers can be filled."""
+        unknown = _placeholders(*self.headers.values()) - set(self.setup_fields)
+        if unknown:
+            raise TypeError(f"{self.name}: the headers name unknown setup fields: {sorted(unknown)}")
+
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        """Give the declared base URLs, the preferred one first."""
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url
+
+    @property
+    def setup_fields(self) -> tuple[str, ...]:
+        """Give the names of the setup's fields."""
+        return tuple(self.setup.model_fields) if self.setup else ()
+
+    @property
+    def default_method(self) -> str:
+        """Give the name of the method that a call without one means: the first declared."""
+        return next(iter(self.methods))
+
+    def method(
+        self,
+        *,
+        read_only: bool,
+        destructive: bool | None = None,
+        idempotent: bool | None = None,
+        open_world: bool = True,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Declare a method with its effect. What is not read-only says whether it destroys and may be repeated."""
+        if read_only:
+            destructive, idempotent = bool(destructive), idempotent is not False
+        if destructive is None or idempotent is None:
+            raise TypeError(f"{self.name}: a method that writes declares destructive= and idempotent=")
+
+        def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+            arguments, output = self._signature(function)
+            self.methods[function.__name__] = Method(
+                name=function.__name__,
+                function=function,
+                parameters=tuple(name for name in function.__annotations__ if name != "return"),
+                arguments=arguments,
+                output=output,
+                read_only=read_only,
+                destructive=destructive,
+                idempotent=idempotent,
+                open_world=open_world,
+            )
+            return function
+
+        return declare
+
+    @property
+    def handler(self) -> Callable[[Any, Any], Any]:
+        """Give the Lambda handler. Taking it ends the set-up, so what was built is kept out of later collections."""
+        if not self.methods:
+            raise TypeError(f"{self.name}: a provider needs a method")
+        gc.freeze()
+        return functools.partial(handler.handle, self)
+
+    def _signature(self, function: Callable[..., Any]) -> tuple[type[Arguments], type[Output]]:
+        """Read `(args: XArguments, http: Http, setup: XSetup) -> XOutput`; http and setup are optional."""
+        name = f"{self.name}.{function.__name__}"
+        hints = dict(function.__annotations__)
+        arguments, output = hints.pop("args", None), hints.pop("return", None)
+        if not (isinstance(arguments, type) and issubclass(arguments, Arguments)):
+            raise TypeError(f"{name}: the first parameter is `args`, typed with a subclass of Arguments")
+        if not (isinstance(output, type) and issubclass(output, Output)):
+            raise TypeError(f"{name}: the return type is a subclass of Output")
+        if not function.__doc__:
+            raise TypeError(f"{name}: the docstring is what a language model reads; write one")
+        unknown = set(hints) - {"http", "setup"}
+        if unknown:
+            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, http and setup")
+        unknown = _placeholders(*self.base_urls) - {*self.setup_fields, *arguments.model_fields}
+        if unknown:
+            raise TypeError(f"{name}: the base URL names unknown fields: {sorted(unknown)}")
+        return arguments, output
+
+
+def _placeholders(*templates: str) -> set[str]:
+    return {name for text in templates for _, name, _, _ in string.Formatter().parse(text) if name}

@@ -1,0 +1,85 @@
+"""Keep secrets out of whatever leaves the process: by value, in the forms they travel in, and by pattern.
+
+Values are remembered when a setup is read. The log's formatter calls `redact` as its last step, so it does not
+matter which library wrote the line or how deep in it the value sits.
+"""
+
+import base64
+import json
+import re
+import threading
+from collections import OrderedDict
+from urllib.parse import quote, quote_plus
+
+MASK = "[redacted]"
+# Shorter values would blank out ordinary words; a credential this short protects nothing.
+_MIN_LENGTH = 6
+# Credentials that one environment keeps in mind: as many as the clients it keeps, twice.
+_MAX_VALUES = 64
+
+_PATTERNS = re.compile(
+    "|".join(
+        (
+            r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+            r"\bsk-[A-Za-z0-9_-]{20,}",
+            r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
+            r"\bgh[pousr]_[A-Za-z0-9]{36}",
+            r"\bgithub_pat_\w{20,}",
+            r"\bAIza[0-9A-Za-z_-]{35}",
+            r"\bSG\.[\w-]{22}\.[\w-]+",
+            r"\bkey-[0-9a-f]{32}\b",
+            r"\bwhsec_[A-Za-z0-9+/=]{10,}",
+            r"\beyJ[\w-]+\.[\w-]+\.[\w-]+",
+            r"(?i:\bBearer)\s+[^\s\"']{8,}",
+            r"(?i:\bBasic)\s+[A-Za-z0-9+/=]{8,}",
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*",
+            r"(?<=://)[^/\s:@\"]+:[^@\s\"]+(?=@)",
+            r"(?i:(?<=[?&])(?:api_?key|token|secret|password|sig|signature|appid|access_token)=)[^&\s\"']+",
+        )
+    )
+)
+
+_known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def remember(value: str) -> None:
+    """Keep `value` out of every line from now on."""
+    if len(value) < _MIN_LENGTH or value in _known:
+        return
+    with _lock:
+        _known[value] = _forms(value)
+        while len(_known) > _MAX_VALUES:
+            _known.popitem(last=False)
+
+
+def redact(text: str) -> str:
+    """Give `text` with every remembered value, in any of its forms, and everything that looks like a key masked."""
+    for forms in tuple(_known.values()):
+        for form in forms:
+            if form in text:
+                text = text.replace(form, MASK)
+    return _PATTERNS.sub(MASK, text)
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    raw = value.encode()
+    forms = {
+        value,
+        json.dumps(value)[1:-1],
+        quote(value, safe=""),
+        quote_plus(value),
+        raw.hex(),
+        raw.hex().upper(),
+    }
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        forms.update(_base64_core(encode(b"\0" * shift + raw).decode(), shift) for shift in range(3))
+    # The longest first, so that no form is masked in half by a shorter one.
+    return tuple(sorted((form for form in forms if len(form) >= _MIN_LENGTH), key=len, reverse=True))
+
+
+def _base64_core(encoded: str, shift: int) -> str:
+    """Drop the characters that depend on the neighbours: base64 of "user:SECRET" holds SECRET at an offset."""
+    start = (0, 2, 3)[shift]
+    core = encoded.rstrip("=")
+    return core[start:-1] if len(core) < len(encoded) else core[start:]

@@ -1,0 +1,235 @@
+"""Where a setup comes from: the call, a stored connection, and on a laptop the environment.
+
+A connection is a secret `<prefix>/<provider>/<connection>` in Secrets Manager with the value
+`{"setup": {...}, "arguments": {...}?, "base_url": "..."?}`. Its arguments are pinned: they win over the caller's.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from integrations.errors import (
+    DependencyUnavailable,
+    InvalidRequest,
+    Misconfigured,
+    MissingSetup,
+    UnknownConnection,
+)
+from integrations.findings import finding
+from integrations.plain import NotPlain, parse_request
+
+if TYPE_CHECKING:
+    from integrations.provider import Provider
+
+CACHED_FOR = 300.0  # seconds a connection is used without asking again
+STALE_FOR = 3600.0  # seconds it is used while Secrets Manager does not answer
+REFRESH_EVERY = 30.0  # seconds between two refreshes asked for by a 401, or a bad key becomes a storm of reads
+
+_LOCAL = "INTEGRATIONS_LOCAL"  # set by `integrations serve` and `invoke`, never in AWS
+_ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"}
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class _Stored(BaseModel):
+    """The value of a connection's secret."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    setup: dict[str, Any] | None = None
+    arguments: dict[str, Any] | None = None
+    base_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A stored setup. `version` changes when the secret is rotated; it is empty for one from the environment."""
+
+    setup: dict[str, Any] = field(default_factory=dict, repr=False)
+    arguments: dict[str, Any] = field(default_factory=dict, repr=False)
+    base_url: str | None = field(default=None, repr=False)
+    version: str = ""
+
+
+@dataclass(slots=True)
+class _Cached:
+    connection: Connection
+    read_at: float
+    ask_again_at: float
+    refreshed_at: float = 0.0
+
+
+def _secrets_manager() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+    return boto3.client("secretsmanager", config=config)
+
+
+class Connections:
+    """The stored connections, each read once in five minutes.
+
+    `client` gives a Secrets Manager client of boto3; `clock` gives seconds. The wall clock is right here: the
+    monotonic one may stand still while Lambda keeps the environment frozen.
+    """
+
+    def __init__(self, client: Callable[[], Any] | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._make_client = client or _secrets_manager
+        self._client: Any = None
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._cache: dict[str, _Cached] = {}
+
+    def read(self, provider: str, name: str) -> Connection | None:
+        """Give the connection, or None where none is stored under that name.
+
+        Raise DependencyUnavailable when Secrets Manager does not answer and nothing usable is cached, and
+        Misconfigured when the stored value is not a connection.
+        """
+        secret = _secret_name(provider, name)
+        with self._lock:
+            cached, now = self._cache.get(secret), self._clock()
+            if cached and now < cached.ask_again_at:
+                return cached.connection
+            try:
+                return self._keep(secret, self._fetch(secret))
+            except DependencyUnavailable:
+                if cached is None or now - cached.read_at > STALE_FOR:
+                    raise
+                cached.ask_again_at = now + REFRESH_EVERY
+                return cached.connection
+
+    def refresh(self, provider: str, name: str, seen: Connection) -> Connection | None:
+        """Read again after a 401. Give the connection if its version differs from `seen`'s, else None."""
+        secret = _secret_name(provider, name)
+        with self._lock:
+            cached, now = self._cache.get(secret), self._clock()
+            if cached and cached.connection.version != seen.version:
+                return cached.connection
+            if cached and now - cached.refreshed_at < REFRESH_EVERY:
+                return None
+            try:
+                connection = self._keep(secret, self._fetch(secret))
+            except DependencyUnavailable:
+                return None
+            if connection is None:
+                return None
+            self._cache[secret].refreshed_at = now
+            return connection if connection.version != seen.version else None
+
+    def forget(self) -> None:
+        """Read every connection again at its next use."""
+        with self._lock:
+            self._cache.clear()
+
+    def _keep(self, secret: str, connection: Connection | None) -> Connection | None:
+        before = self._cache.pop(secret, None)
+        if connection is not None:
+            now = self._clock()
+            refreshed_at = before.refreshed_at if before else 0.0
+            self._cache[secret] = _Cached(connection, now, now + CACHED_FOR, refreshed_at)
+        return connection
+
+    def _fetch(self, secret: str) -> Connection | None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            if self._client is None:
+                self._client = self._make_client()
+            # The stage is named because a cache or a test double may otherwise answer an older version.
+            value = self._client.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            # A secret that is scheduled for deletion answers InvalidRequestException.
+            if code in ("ResourceNotFoundException", "InvalidRequestException"):
+                return None
+            if code == "AccessDeniedException":
+                raise Misconfigured(
+                    "This function may not read its connection; give its role secretsmanager:GetSecretValue."
+                ) from None
+            raise DependencyUnavailable("Secrets Manager did not give the connection; call again.") from None
+        except BotoCoreError:
+            raise DependencyUnavailable("Secrets Manager did not answer; call again.") from None
+        return _parse(value)
+
+
+connections = Connections()
+
+
+def stored(provider: "Provider", name: str | None) -> Connection | None:
+    """Give the connection of that name, or the default one, or None.
+
+    Without a name, a provider that takes no setup has no connection to look for. On a laptop the environment
+    stands in for a default connection that is not stored. Raise UnknownConnection for a name that is not stored.
+    """
+    if name is not None:
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(
+                "connection: a name is 1 to 64 letters, digits, dots, dashes and underscores.",
+                errors=[finding(["connection"], "name", "Not a connection's name")],
+            )
+        connection = connections.read(provider.name, name)
+        if connection is None:
+            raise UnknownConnection(
+                f"{provider.name} has no connection of that name; "
+                f"store it with `integrations secrets put {provider.name} --connection NAME`.",
+                errors=[finding(["connection"], "unknown", "No such connection")],
+            )
+        return connection
+    if provider.setup is None:
+        return None
+    if os.environ.get(_LOCAL) != "1":
+        return connections.read(provider.name, "default")
+    # On a laptop only the local store is asked, never an account that happens to be configured.
+    found = connections.read(provider.name, "default") if _ENDPOINTS & os.environ.keys() else None
+    return found or _from_environment(provider)
+
+
+def missing(provider: "Provider", fields: list[str]) -> MissingSetup:
+    """Name the fields that are missing and the two remedies."""
+    return MissingSetup(
+        f"{provider.name} needs {', '.join(fields)}: send them as `setup` in the call, "
+        f"or store a connection with `integrations secrets put {provider.name}`.",
+        errors=[finding(["setup", name], "missing", "Field required") for name in fields],
+    )
+
+
+def base_url_override(provider: "Provider") -> tuple[str, ...]:
+    """Give what `<PROVIDER>_BASE_URL` holds: a comma list, empty when it is not set."""
+    value = os.environ.get(f"{provider.name.upper()}_BASE_URL", "")
+    return tuple(url.strip() for url in value.split(",") if url.strip())
+
+
+def _from_environment(provider: "Provider") -> Connection | None:
+    found = {
+        name: os.environ[variable]
+        for name in provider.setup_fields
+        if (variable := f"{provider.name.upper()}_{name.upper()}") in os.environ
+    }
+    return Connection(setup=found) if found else None
+
+
+def _secret_name(provider: str, name: str) -> str:
+    return f"{os.environ.get('INTEGRATIONS_PREFIX', 'integrations')}/{provider}/{name}"
+
+
+def _parse(answer: dict[str, Any]) -> Connection:
+    try:
+        value = _Stored.model_validate(parse_request(answer.get("SecretString", "").encode()))
+    except (NotPlain, ValidationError):
+        raise Misconfigured(
+            'The stored connection is not {"setup": {...}, "arguments": {...}, "base_url": "..."}; '
+            "store it again with `integrations secrets put`."
+        ) from None
+    return Connection(
+        setup=value.setup or {},
+        arguments=value.arguments or {},
+        base_url=value.base_url,
+        version=answer.get("VersionId", ""),
+    )
