@@ -1,6 +1,6 @@
 """The way out: the only importer of httpx, and the only place with a socket.
 
-An exchange is one request and its answer, bounded by a moment in all it does: looking up the name, connecting,
+An exchange is one request and the JSON of its answer, bounded by a moment in all it does: looking up the name, connecting,
 writing, waiting, reading a body that drips. The answer is bounded in size and decoded here under that bound.
 
 httpx's transport is used without its client: no cookie jar, no redirects, no environment, no log line with a URL.
@@ -40,6 +40,7 @@ from integrations.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from integrations.plain import NotPlain, parse
 from integrations.version import VERSION
 
 CONNECT_TIMEOUT = 2.0  # seconds for each address of a host
@@ -72,8 +73,8 @@ class Request:
     body: Any = None
 
 
-def exchange(request: Request, *, title: str, credentials: bytes, until: float, max_bytes: int) -> bytes:
-    """Send the request, once, and give the decoded body of a 2xx answer.
+def exchange(request: Request, *, title: str, credentials: bytes, until: float, max_bytes: int) -> Any:
+    """Send the request, once, and give the JSON of a 2xx answer.
 
     `title` names the service in errors, `credentials` is a fingerprint: connections are never shared between two.
     `until` is on the monotonic clock. Raise the upstream errors of `errors.py`.
@@ -86,6 +87,13 @@ def exchange(request: Request, *, title: str, credentials: bytes, until: float, 
         _until.reset(token)
 
 
+def close_clients() -> None:
+    """Close every connection that is kept."""
+    with _clients_lock:
+        while _clients:
+            _clients.popitem()[1].close()
+
+
 def user_agent() -> str:
     """Say who calls, as Wikimedia's User-Agent policy asks: name/version (contact) library/version."""
     contact = os.environ.get("INTEGRATIONS_CONTACT", "")
@@ -96,7 +104,7 @@ def user_agent() -> str:
 _CONTACT = re.compile(r"[\x21-\x27\x2a-\x7e]{1,200}")
 
 
-def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_bytes: int) -> bytes:
+def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_bytes: int) -> Any:
     response = client.handle_request(
         httpx.Request(
             request.method,
@@ -108,7 +116,13 @@ def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_byt
     )
     try:
         _raise_for_status(response, title)
-        return _body(response, title, max_bytes)
+        return parse(_body(response, title, max_bytes))
+    except NotPlain:
+        # The length may have been a lie, and the rest would be read as the next answer.
+        response.extensions["network_stream"].close()
+        raise UpstreamBadResponse(
+            f"{title} answered something else than JSON.", upstream_status=response.status_code
+        ) from None
     finally:
         response.close()
 

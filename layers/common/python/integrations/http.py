@@ -24,11 +24,11 @@ from integrations.errors import (
     IntegrationError,
     InvalidArguments,
     InvalidSetup,
+    Misconfigured,
     UpstreamBadResponse,
     UpstreamRateLimited,
 )
 from integrations.findings import finding
-from integrations.plain import NotPlain, parse
 
 if TYPE_CHECKING:
     from integrations.provider import Arguments, Provider, Reply, Setup
@@ -112,7 +112,7 @@ class Http:
         if self.deadline.at - start < SHORTEST_ATTEMPT:
             raise DeadlineExceeded(f"No time was left to ask {provider.title}.")
         try:
-            body = exchange(
+            answered = exchange(
                 request,
                 title=provider.title,
                 credentials=credentials,
@@ -122,8 +122,8 @@ class Http:
         finally:
             self.meter.spans.append((start, time.monotonic()))
         try:
-            answer = reply.model_validate(parse(body))
-        except (NotPlain, ValidationError):
+            answer = reply.model_validate(answered)
+        except ValidationError:
             raise UpstreamBadResponse(f"{provider.title} answered something else than it documents.") from None
         if failure := answer.failure():
             raise failure
@@ -144,8 +144,14 @@ class Http:
     def _base_urls(self) -> list[str]:
         """Fill in the declared base URLs, or their replacement; one without a path keeps the declared path."""
         path = urlsplit(self.provider.base_urls[0]).path
-        replaced = [url.rstrip("/") if urlsplit(url).path else url + path for url in self.overrides]
+        replaced = [self._replacement(url, path) for url in self.overrides]
         return [_FIELD.sub(self._host_part, url) for url in replaced or self.provider.base_urls]
+
+    def _replacement(self, url: str, path: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise Misconfigured(f"The base URL set for {self.provider.title} is not an http or https URL.")
+        return url.rstrip("/") if parts.path else url + path
 
     def _host_part(self, match: re.Match[str]) -> str:
         """Give the value of a `{field}` of the base URL: a piece of a host name and nothing else."""

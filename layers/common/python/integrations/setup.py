@@ -124,9 +124,10 @@ class Connections:
             return connection if connection.version != seen.version else None
 
     def forget(self) -> None:
-        """Read every connection again at its next use."""
+        """Read every connection again at its next use, by a new client."""
         with self._lock:
             self._cache.clear()
+            self._client = None
 
     def _keep(self, secret: str, connection: Connection | None) -> Connection | None:
         before = self._cache.pop(secret, None)

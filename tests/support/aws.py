@@ -1,0 +1,61 @@
+"""Secrets Manager on loopback, played by moto."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+
+
+@dataclass
+class Secrets:
+    """A Secrets Manager and what was read from it."""
+
+    client: Any
+    url: str
+    reads: list[str] = field(default_factory=list)
+
+    def put(self, name: str, value: dict[str, Any] | str) -> str:
+        """Store a connection as `integrations/<name>` and give its version."""
+        text = value if isinstance(value, str) else json.dumps(value)
+        try:
+            made = self.client.create_secret(Name=f"integrations/{name}", SecretString=text)
+        except self.client.exceptions.ResourceExistsException:
+            made = self.client.put_secret_value(SecretId=f"integrations/{name}", SecretString=text)
+        return str(made["VersionId"])
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secrets]:
+    """Give an empty Secrets Manager that the bundle reads its connections from."""
+    from moto.backends import get_backend
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
+
+    moto = DomainDispatcherApplication(create_backend_app)
+    reads: list[str] = []
+
+    def application(environ: dict[str, Any], start: Any) -> Any:
+        if environ.get("HTTP_X_AMZ_TARGET", "").endswith("GetSecretValue"):
+            reads.append(environ["HTTP_X_AMZ_TARGET"])
+        return moto(environ, start)
+
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield Secrets(boto3.client("secretsmanager"), url, reads)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    get_backend("secretsmanager").reset()
