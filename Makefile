@@ -22,7 +22,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
-setup: $(VENV)/.installed $(VENV)/sam/.installed ## Install everything that the other verbs need, into .venv
+setup: $(VENV)/.installed $(VENV)/sam/.installed $(VENV)/runtime/.installed ## Install everything that the other verbs need, into .venv
 
 .PHONY: run
 run: $(VENV)/.installed ## Serve the bundle on http://127.0.0.1:8000 (PORT=… for another port)
@@ -30,7 +30,7 @@ run: $(VENV)/.installed ## Serve the bundle on http://127.0.0.1:8000 (PORT=… f
 
 .PHONY: test
 test: setup ## Run all tests
-	@$(BIN)/pytest -q -n 2
+	@$(BIN)/pytest -q -n 2 --dist loadgroup
 
 .PHONY: check
 check: setup ## Lint, types, generated files, template
@@ -50,6 +50,7 @@ lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) --upgrade requirements/sam.in -o requirements/sam.txt
+	$(COMPILE) --upgrade requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --upgrade requirements/layer.in -c requirements/dev.txt -o layers/common/python/requirements.txt
 
 .PHONY: clean
@@ -72,4 +73,12 @@ $(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
 $(VENV)/sam/.installed: $(BIN)/uv requirements/sam.txt
 	@$(BIN)/uv venv --quiet --clear -p $(BIN)/python $(VENV)/sam
 	@$(SYNC) -p $(SAM)/python requirements/sam.txt
+	@touch $@
+
+# What Lambda's own Python has beside its standard library. Not an environment but a folder of wheels for 3.13, so
+# that it can be filled without a 3.13.
+$(VENV)/runtime/.installed: $(BIN)/uv requirements/runtime.txt
+	@rm -rf $(VENV)/runtime
+	@$(BIN)/uv pip install --quiet --target $(VENV)/runtime --python-version 3.13 --only-binary :all: --no-deps \
+		--require-hashes -r requirements/runtime.txt
 	@touch $@

@@ -1,0 +1,164 @@
+"""What `sam deploy` would upload: built, packaged into an S3 on loopback, and unzipped as Lambda unzips it."""
+
+import os
+import platform
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+
+from tests.support.requirements_of_peers import peer_is_missing
+from tests.support.runtime_api import Function
+from tests.support.stack import ROOT, sam_tool
+
+pytest_plugins = ["tests.support.stack"]
+
+SOURCES = ("template.yaml", "make", "layers", "functions")
+# The layer holds compiled code, which must load here.
+ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+BUCKET = "artifacts"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The uploaded code of the layer and of each function, by logical id, and Lambda's Python to run it."""
+
+    python: str
+    code: Mapping[str, Path]
+    resources: Mapping[str, Any]
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Give the variables that the template sets to plain text for a function."""
+        variables = self.resources[name]["Properties"].get("Environment", {}).get("Variables", {})
+        return {key: value for key, value in variables.items() if isinstance(value, str)}
+
+    def function(self, name: str, log: Path, **environment: str) -> Function:
+        """Run a function as it was uploaded: its handler on its code, its layers and Lambda's own packages."""
+        properties = self.resources[name]["Properties"]
+        layers = [self.code[layer["Ref"]] / "python" for layer in properties.get("Layers", [])]
+        return Function(
+            self.python,
+            [*layers, ROOT / ".venv/runtime"],
+            self.code[name],
+            properties.get("Handler", "provider.handler"),
+            self.environment(name) | environment,
+            log,
+        )
+
+
+def lambda_python() -> str:
+    """Give a Python of Lambda's version that runs, which is what the build compiles with."""
+    found = subprocess.run(
+        ["sh", ROOT / "make/python.sh", "3.13", "--", "pip"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if found.returncode:
+        peer_is_missing(f"no Python 3.13 was found: {found.stderr.strip()}")
+    return found.stdout.strip()
+
+
+def build(folder: Path) -> Path:
+    """Run `sam build` on a copy of the sources in this folder, and give the folder of what was built."""
+    sam = sam_tool("sam")
+    lambda_python()
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    _run(
+        [sam, "build", "--parallel", "--parameter-overrides", f"Architecture={ARCHITECTURE}"],
+        folder,
+    )
+    return folder / ".aws-sam/build"
+
+
+def package(built: Path, endpoint: str, destination: Path) -> dict[str, Any]:
+    """Run `sam package` on what was built, and give the resources of the template that it writes."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+    packaged = destination / "packaged.json"
+    _run(
+        [
+            *(sam_tool("sam"), "package", "--template-file", built / "template.yaml"),
+            *("--s3-bucket", BUCKET, "--use-json", "--output-template-file", packaged),
+        ],
+        destination,
+        **environment,
+    )
+    resources: dict[str, Any] = yaml.safe_load(packaged.read_text())["Resources"]
+    return resources
+
+
+def _run(argv: list[str | Path], folder: Path, **environment: str) -> None:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    # SAM keeps a file about itself in the home folder, unless it is told of another place.
+    own = {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(folder / ".sam")}
+    done = subprocess.run(
+        argv,
+        cwd=folder,
+        env=inherited | own | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def _object_store() -> Iterator[tuple[str, Any]]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    # By this name and not by its number: SAM reads bucket and key out of the URL.
+    endpoint = f"http://localhost:{server.get_host_and_port()[1]}"
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    client.create_bucket(Bucket=BUCKET)
+    yield endpoint, client
+    client.close()
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `sam build` writes."""
+    return build(tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="session")
+def artifact(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """What `sam package` uploads."""
+    folder = tmp_path_factory.mktemp("package")
+    code: dict[str, Path] = {}
+    with _object_store() as (endpoint, client):
+        resources = package(built, endpoint, folder)
+        for name, resource in resources.items():
+            properties = resource.get("Properties", {})
+            if uri := properties.get("CodeUri") or properties.get("ContentUri"):
+                key = uri.removeprefix(f"s3://{BUCKET}/")
+                client.download_file(BUCKET, key, folder / f"{name}.zip")
+                code[name] = folder / name
+                zipfile.ZipFile(folder / f"{name}.zip").extractall(code[name])
+    return Artifact(lambda_python(), code, resources)

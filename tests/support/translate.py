@@ -1,0 +1,39 @@
+"""Print a SAM template and the plain CloudFormation that it becomes, as JSON.
+
+Run by the Python of the SAM tools, which has the translator and shares no package with the tests.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+from samtranslator.yaml_helper import yaml_parse
+
+CODE_PROPERTIES = ("CodeUri", "ContentUri")
+
+
+def main(path: str) -> None:
+    """Translate the template at `path` as AWS would after `sam package`."""
+    template = yaml_parse(Path(path).read_text())
+    packaged = json.loads(json.dumps(template))
+    for resource in packaged["Resources"].values():
+        _upload(resource.get("Properties", {}))
+    # A known default would be written in place of some references: tests choose the values later.
+    for parameter in packaged["Parameters"].values():
+        del parameter["Default"]
+    translated = Translator({}, Parser()).translate(packaged, parameter_values={})
+    json.dump({"template": template, "translated": translated}, sys.stdout)
+
+
+def _upload(properties: dict[str, Any]) -> None:
+    """Name a place in S3 for code that lies in a folder: the translator takes no folders."""
+    for name in CODE_PROPERTIES:
+        if name in properties:
+            properties[name] = f"s3://bucket/{properties[name]}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

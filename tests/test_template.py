@@ -1,0 +1,328 @@
+"""The stack as AWS would make it: who may call what, who may read what, and where failures go."""
+
+import fnmatch
+import importlib
+import itertools
+import json
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.support.stack import ROOT, Stack, Template
+
+PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
+OTHERS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
+
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+READ = "secretsmanager:GetSecretValue"
+OWN_ROUTES = {"GET /health", "GET /integrations", "GET /integrations/{provider}", "$default"}
+
+
+def pascal(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def statements(stack: Stack, function: str) -> set[tuple[str, str, str]]:
+    """Give effect, action and resource of all that a function's role may do beyond its logs and traces."""
+    policies = stack.of_type("AWS::IAM::Role")[f"{function}Role"].get("Policies", [])
+    found = set()
+    for policy in policies:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            fields = ([statement[name]] for name in ("Effect", "Action", "Resource"))
+            flat = (value[0] if isinstance(value[0], list) else value for value in fields)
+            found |= set(itertools.product(*flat))
+    return found
+
+
+def test_there_are_providers_and_other_functions_to_test() -> None:
+    assert {"algolia", "wikipedia"} <= set(PROVIDERS)
+    assert {"authorizer", "registry"} <= set(OTHERS)
+
+
+def test_each_folder_is_one_function(template: Template) -> None:
+    functions = {
+        name: resource["Properties"]
+        for name, resource in template.written["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+    assert {name: properties["CodeUri"] for name, properties in functions.items()} == {
+        f"{pascal(name)}Function": f"functions/{name}/" for name in PROVIDERS + OTHERS
+    }
+
+
+def test_the_routes_are_those_of_the_providers_and_the_registry(stack: Stack) -> None:
+    execute = {f"POST /execute/{name}{rest}" for name in PROVIDERS for rest in ("", "/{method}")}
+    assert stack.routes().keys() == execute | OWN_ROUTES
+
+
+def test_each_route_leads_to_its_own_function(stack: Stack) -> None:
+    targets = {
+        route: operation["x-amazon-apigateway-integration"]["uri"].split("<")[1].split(".")[0]
+        for route, operation in stack.routes().items()
+    }
+    assert {route: targets[route] for route in OWN_ROUTES} == dict.fromkeys(OWN_ROUTES, "RegistryFunction")
+    for name in PROVIDERS:
+        assert targets[f"POST /execute/{name}"] == f"{pascal(name)}Function"
+        assert targets[f"POST /execute/{name}/{{method}}"] == f"{pascal(name)}Function"
+
+
+def test_api_gateway_may_call_the_function_of_each_route(stack: Stack) -> None:
+    permissions = stack.of_type("AWS::Lambda::Permission").values()
+    for route, operation in stack.routes().items():
+        target = operation["x-amazon-apigateway-integration"]["uri"].split("<")[1].split(".")[0]
+        asked = "arn:aws:execute-api:us-east-1:123456789012:<Api>/$default/" + (
+            "GET/anything" if route == "$default" else route.replace(" ", "").replace("{", "x{")
+        )
+        assert any(
+            permission["FunctionName"] == f"<{target}>"
+            and permission["Principal"] == "apigateway.amazonaws.com"
+            and fnmatch.fnmatch(asked, permission["SourceArn"])
+            for permission in permissions
+        ), route
+
+
+def test_every_route_but_health_asks_the_authorizer(stack: Stack) -> None:
+    security = {route: operation["security"] for route, operation in stack.routes().items()}
+    assert security.pop("GET /health") == [{"NONE": []}]
+    assert security == {route: [{"Keys": []}] for route in security}
+
+
+def test_the_authorizer_is_asked_for_every_request(stack: Stack) -> None:
+    body = stack.resources["Api"]["Properties"]["Body"]
+    schemes = body["components"]["securitySchemes"]
+    assert schemes.keys() == {"Keys"}
+    authorizer = schemes["Keys"]["x-amazon-apigateway-authorizer"]
+    assert "<AuthorizerFunction.Arn>" in authorizer.pop("authorizerUri")
+    assert authorizer == {
+        "type": "request",
+        "authorizerPayloadFormatVersion": "2.0",
+        "enableSimpleResponses": True,
+        # With a time to live, or with a header to look for, API Gateway would answer on its own.
+        "authorizerResultTtlInSeconds": 0,
+        "identitySource": [],
+    }
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_reads_its_own_connections_and_nothing_else(template: Template, name: str) -> None:
+    stack = template.deployed(Prefix="other")
+    assert statements(stack, f"{pascal(name)}Function") == {
+        ("Allow", READ, f"{SECRET}other/{name}/*"),
+        ("Allow", "sqs:SendMessage", "<DeadLetterQueue.Arn>"),
+    }
+
+
+def test_the_authorizer_reads_the_keys_and_the_registry_nothing(template: Template) -> None:
+    stack = template.deployed(Prefix="other")
+    keys = {("Allow", READ, f"{SECRET}other/api-keys-??????")}
+    assert statements(stack, "AuthorizerFunction") == keys
+    assert statements(stack, "RegistryFunction") == set()
+
+
+def test_every_role_is_one_functions_and_else_only_logs_and_traces(stack: Stack) -> None:
+    roles = stack.of_type("AWS::IAM::Role")
+    assert roles.keys() == {f"{name}Role" for name in stack.of_type("AWS::Lambda::Function")}
+    for role in roles.values():
+        assert role["ManagedPolicyArns"] == [
+            "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+            "arn:aws:iam::aws:policy/AWSXrayWriteOnlyAccess",
+        ]
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": ["lambda.amazonaws.com"]}
+
+
+def test_a_failed_asynchronous_call_is_kept(stack: Stack) -> None:
+    configurations = {
+        configuration["FunctionName"]: configuration
+        for configuration in stack.of_type("AWS::Lambda::EventInvokeConfig").values()
+    }
+    assert configurations.keys() == {f"<{pascal(name)}Function>" for name in PROVIDERS}
+    for configuration in configurations.values():
+        # The bundle repeats a call itself, where the method's effect allows it; Lambda must not.
+        assert configuration["MaximumRetryAttempts"] == 0
+        assert configuration["DestinationConfig"] == {"OnFailure": {"Destination": "<DeadLetterQueue.Arn>"}}
+    queue = stack.resources["DeadLetterQueue"]["Properties"]
+    assert queue == {
+        "MessageRetentionPeriod": 14 * 24 * 3600,
+        "SqsManagedSseEnabled": True,
+    }
+
+
+def test_functions_end_before_api_gateway_gives_up(stack: Stack) -> None:
+    timeouts = {name: function["Timeout"] for name, function in stack.of_type("AWS::Lambda::Function").items()}
+    assert timeouts.pop("AuthorizerFunction") < 10
+    assert max(timeouts.values()) <= 29
+
+
+def test_each_function_has_a_log_that_ends(template: Template) -> None:
+    stack = template.deployed(LogRetentionDays="7")
+    logs = {log["LogGroupName"]: log["RetentionInDays"] for log in stack.of_type("AWS::Logs::LogGroup").values()}
+    functions = stack.of_type("AWS::Lambda::Function")
+    expected = {f"/aws/lambda/<{name}>" for name in functions} | {"/aws/vendedlogs/stack/api"}
+    assert logs == dict.fromkeys(expected, "7")
+
+
+def test_access_is_logged_as_json_without_query_or_headers(stack: Stack) -> None:
+    (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
+    assert stage["AccessLogSettings"]["DestinationArn"] == "<ApiLogGroup.Arn>"
+    fields = json.loads(stage["AccessLogSettings"]["Format"])
+    assert {"requestId", "routeKey", "status", "sourceIp", "authorizerError"} <= fields.keys()
+    assert not any("query" in value or "header" in value for value in fields.values())
+
+
+def test_the_api_is_throttled(stack: Stack) -> None:
+    (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
+    settings = stage["DefaultRouteSettings"]
+    assert settings["ThrottlingRateLimit"] > 0
+    assert settings["ThrottlingBurstLimit"] > 0
+
+
+def test_web_pages_may_call_only_where_an_origin_is_named(template: Template) -> None:
+    def cors(stack: Stack) -> Any:
+        return stack.resources["Api"]["Properties"]["Body"].get("x-amazon-apigateway-cors")
+
+    closed = template.deployed()
+    assert cors(closed) is None
+    assert environment(closed, "authorizer")["INTEGRATIONS_CORS_ORIGINS"] == ""
+    origins = "https://a.example,https://b.example"
+    opened = template.deployed(CorsOrigins=origins)
+    assert cors(opened)["allowOrigins"] == ["https://a.example", "https://b.example"]
+    assert cors(opened)["allowMethods"] == ["GET", "POST"]
+    assert {"x-api-key", "content-type"} <= set(cors(opened)["allowHeaders"])
+    assert "allowCredentials" not in cors(opened)
+    assert environment(opened, "authorizer")["INTEGRATIONS_CORS_ORIGINS"] == origins
+
+
+def environment(stack: Stack, name: str) -> dict[str, str]:
+    function = stack.of_type("AWS::Lambda::Function")[f"{pascal(name)}Function"]
+    variables: dict[str, str] = function["Environment"]["Variables"]
+    return variables
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_is_told_these_things_only(template: Template, name: str) -> None:
+    stack = template.deployed(Prefix="other", AllowedHosts="10.0.0.0/8", Contact="ops@example.org")
+    assert environment(stack, name) == {
+        "INTEGRATIONS_PREFIX": "other",
+        "INTEGRATIONS_ALLOWED_HOSTS": "10.0.0.0/8",
+        "INTEGRATIONS_CONTACT": "ops@example.org",
+        "POWERTOOLS_SERVICE_NAME": name,
+        f"{name.upper()}_BASE_URL": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("base_urls", "algolia", "wikipedia"),
+    [
+        ("", "", ""),
+        ("wikipedia=http://w.test/w", "", "http://w.test/w"),
+        ("algolia=http://a.test,http://b.test;wikipedia=http://w.test/w?x=1", "http://a.test,http://b.test", "http://w.test/w?x=1"),
+        ("wikipedia=http://w.test/w;algolia=http://a.test;", "http://a.test", "http://w.test/w"),
+        ("my_wikipedia=http://no.test;algolia_2=http://no.test", "", ""),
+        ("algolia=http://a.test/?wikipedia=no", "http://a.test/?wikipedia=no", ""),
+        ("algolia=;wikipedia=http://w.test", "", "http://w.test"),
+    ],
+)  # fmt: skip
+def test_base_urls_reach_the_providers_they_name(
+    template: Template, base_urls: str, algolia: str, wikipedia: str
+) -> None:
+    stack = template.deployed(BaseUrls=base_urls)
+    assert environment(stack, "algolia")["ALGOLIA_BASE_URL"] == algolia
+    assert environment(stack, "wikipedia")["WIKIPEDIA_BASE_URL"] == wikipedia
+
+
+def test_a_category_can_be_left_out(template: Template) -> None:
+    categories: dict[str, set[str]] = {}
+    for name in PROVIDERS:
+        provider = importlib.import_module(f"functions.{name}.provider").provider
+        categories.setdefault(provider.category, set()).add(name)
+    for category, left_out in categories.items():
+        stack = template.deployed(**{f"Enable{pascal(category)}": "false"})
+        kept = set(PROVIDERS) - left_out
+        assert stack.outputs.keys() == {"ApiUrl"} | {pascal(name) for name in kept}
+        assert stack.of_type("AWS::Lambda::Function").keys() == {f"{pascal(name)}Function" for name in [*kept, *OTHERS]}
+        assert stack.routes().keys() == OWN_ROUTES | {
+            f"POST /execute/{name}{rest}" for name in kept for rest in ("", "/{method}")
+        }
+        named = json.dumps(stack.resources)
+        assert not any(f"<{pascal(name)}Function" in named for name in left_out)
+
+
+def test_the_outputs_are_the_url_and_each_providers_function(stack: Stack) -> None:
+    outputs = {name: output["Value"] for name, output in stack.outputs.items()}
+    assert outputs.pop("ApiUrl") == "https://<Api>.execute-api.us-east-1.amazonaws.com"
+    assert outputs == {pascal(name): f"<{pascal(name)}Function.Arn>" for name in PROVIDERS}
+
+
+def test_concurrency_is_bounded_only_where_asked(template: Template) -> None:
+    def bounds(stack: Stack) -> dict[str, Any]:
+        return {
+            name: function["ReservedConcurrentExecutions"]
+            for name, function in stack.of_type("AWS::Lambda::Function").items()
+            if "ReservedConcurrentExecutions" in function
+        }
+
+    assert bounds(template.deployed()) == {}
+    assert bounds(template.deployed(ReservedConcurrency="5")) == {f"{pascal(name)}Function": "5" for name in PROVIDERS}
+
+
+def test_providers_share_the_layer_and_the_others_go_without(stack: Stack) -> None:
+    (layer,) = stack.of_type("AWS::Lambda::LayerVersion")
+    for name in PROVIDERS + OTHERS:
+        function = stack.of_type("AWS::Lambda::Function")[f"{pascal(name)}Function"]
+        assert function.get("Layers", []) == ([f"<{layer}>"] if name in PROVIDERS else [])
+        assert function["Runtime"] == "python3.13"
+        handler = "provider.handler" if name in PROVIDERS else "app.handler"
+        assert function["Handler"] == handler
+
+
+@pytest.mark.parametrize(("architecture", "wheels"), [("arm64", "aarch64"), ("x86_64", "x86_64")])
+def test_the_architecture_of_the_stack_is_that_of_the_build(template: Template, architecture: str, wheels: str) -> None:
+    parameter = template.written["Parameters"]["Architecture"]
+    assert architecture in parameter["AllowedValues"]
+    assert parameter["Default"] == "arm64"
+    stack = template.deployed(Architecture=architecture)
+    for function in stack.of_type("AWS::Lambda::Function").values():
+        assert function["Architectures"] == [architecture]
+    (layer,) = stack.of_type("AWS::Lambda::LayerVersion").values()
+    assert layer["CompatibleArchitectures"] == [architecture]
+    makefile = (ROOT / "make" / architecture / "Makefile").read_text()
+    assert f"WHEEL_ARCHITECTURE := {wheels}\n" in makefile
+
+
+def test_everything_with_code_is_built_by_the_makefile_of_its_architecture(
+    template: Template,
+) -> None:
+    built = [
+        resource["Metadata"]
+        for resource in template.written["Resources"].values()
+        if resource["Type"].startswith("AWS::Serverless::") and "HttpApi" not in resource["Type"]
+    ]
+    assert len(built) == len(PROVIDERS + OTHERS) + 1
+    for metadata in built:
+        assert metadata["BuildMethod"] == "makefile"
+        assert metadata["ContextPath"] == {"Fn::Sub": "make/${Architecture}"}
+
+
+def test_the_stack_has_room_for_more_providers(stack: Stack) -> None:
+    each = sum(name.startswith("Wikipedia") for name in stack.resources)
+    fixed = len(stack.resources) - each * len(PROVIDERS)
+    assert each > 1
+    # CloudFormation takes 500 resources in a template.
+    assert fixed + 60 * each < 500
+
+
+def test_the_configurations_fit_the_template(template: Template) -> None:
+    configurations = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    assert configurations.pop("version") == 0.1
+    assert configurations.keys() == {"default", "dev", "prod"}
+    prefixes = []
+    for configuration in configurations.values():
+        overrides = configuration["global"]["parameters"].get("parameter_overrides", [])
+        parameters = dict(override.split("=", 1) for override in overrides)
+        template.deployed(**parameters)
+        prefixes.append(parameters.get("Prefix", "integrations"))
+        assert configuration["deploy"]["parameters"]["capabilities"] == "CAPABILITY_IAM"
+    assert len(set(prefixes)) == 3
+    assert configurations["prod"]["deploy"]["parameters"]["confirm_changeset"] is True
