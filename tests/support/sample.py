@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 
 from integrations import Arguments, Http, IntegrationError, Output, Provider, Reply, Setup
 from integrations.errors import UpstreamRateLimited
@@ -29,9 +29,9 @@ provider = Provider(
 SETUP = {"api_key": "sample-key-0123456789"}
 
 
-class Inner(BaseModel):
-    flag: bool = False
-    ratio: float = 1.0
+class Inner(Arguments):
+    flag: bool = Field(default=False, description="A flag.")
+    ratio: float = Field(1.0, description="A ratio.")
 
 
 class ReadArguments(Arguments):

@@ -1,7 +1,7 @@
 """The way out: the only importer of httpx, and the only place with a socket.
 
-An exchange is one request and the JSON of its answer, bounded by a moment in all it does: looking up the name, connecting,
-writing, waiting, reading a body that drips. The answer is bounded in size and decoded here under that bound.
+An exchange is one request and the JSON of its answer, bounded by a moment in all it does: looking up the name,
+connecting, writing, waiting, reading a body that drips. The answer is bounded in size and decoded under that bound.
 
 httpx's transport is used without its client: no cookie jar, no redirects, no environment, no log line with a URL.
 """

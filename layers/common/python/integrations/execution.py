@@ -100,9 +100,7 @@ def _setup(provider: "Provider", call: Call, connection: Connection | None) -> "
                 errors=[findings.finding(["setup"], "unexpected", "No setup is taken")],
             )
         return None
-    if connection is None and not call.setup:
-        raise missing(provider, list(provider.setup_fields))
-    given = (call.setup or {}) if connection is None else connection.setup
+    given = connection.setup if connection else call.setup or {}
     try:
         setup = _validated(provider.setup, given, "setup", InvalidSetup)
     except InvalidSetup as invalid:

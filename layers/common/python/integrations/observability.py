@@ -1,7 +1,9 @@
 """One log line and one set of metrics for each call. Nothing here keeps state between calls."""
 
+import logging
+import sys
 import traceback
-from typing import Any
+from typing import Any, TextIO
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
@@ -20,7 +22,21 @@ class RedactingFormatter(LambdaPowertoolsFormatter):
         return redact(super().serialize(log))
 
 
-logger = Logger(service="integrations", level="INFO", location=None, logger_formatter=RedactingFormatter())
+class _Stdout(logging.StreamHandler[TextIO]):
+    """Write to what standard output is now, not to what it was when this was imported."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # read-only here, as in logging's own handler of last resort
+        """Give standard output."""
+        return sys.stdout
+
+
+logger = Logger(
+    service="integrations", level="INFO", location=None, logger_formatter=RedactingFormatter(), logger_handler=_Stdout()
+)
 
 
 def record(facts: dict[str, Any], outcome: str, seconds: float, error: Exception | None) -> None:
