@@ -64,14 +64,10 @@ def redact(text: str) -> str:
 
 def _forms(value: str) -> tuple[str, ...]:
     raw = value.encode()
-    forms = {
-        value,
-        json.dumps(value)[1:-1],
-        quote(value, safe=""),
-        quote_plus(value),
-        raw.hex(),
-        raw.hex().upper(),
-    }
+    forms = {value, quote(value), quote(value, safe=""), quote_plus(value), raw.hex(), raw.hex().upper()}
+    for ascii_only in (True, False):
+        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        forms.update((once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]))  # a log line holds JSON inside JSON
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         forms.update(_base64_core(encode(b"\0" * shift + raw).decode(), shift) for shift in range(3))
     # The longest first, so that no form is masked in half by a shorter one.
