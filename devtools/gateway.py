@@ -1,0 +1,198 @@
+"""API Gateway's HTTP API on a laptop: a request becomes an event of payload format 2.0, a result becomes a response.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from devtools.local import ACCOUNT, REGION, report_fault
+from devtools.template import Function, Route, match
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+# What Lambda takes; API Gateway itself would take ten.
+MAX_BODY = 6 * 1024 * 1024
+API_ID = "local"
+STAGE = "$default"
+
+_TEXT = ("application/json", "application/javascript", "application/xml")
+
+Event = dict[str, Any]
+Run = Callable[[Function, Event], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An HTTP response."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Gateway:
+    """A WSGI application that answers as the HTTP API does. `run` calls a function with an event."""
+
+    def __init__(self, routes: list[Route], run: Run) -> None:
+        self._routes = routes
+        self._run = run
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer one request."""
+        response = self._answer(environ)
+        phrase = HTTPStatus(response.status).phrase if response.status in set(HTTPStatus) else "Unknown"
+        length = ("content-length", str(len(response.body)))
+        headers = [pair for pair in response.headers if pair[0].lower() != "content-length"]
+        start_response(f"{response.status} {phrase}", [*headers, length])
+        return [b""] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+
+    def _answer(self, environ: "WSGIEnvironment") -> Response:
+        body = environ["wsgi.input"].read(_length(environ))
+        if len(body) > MAX_BODY:
+            return _message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
+        path = _path(environ)
+        found = match(
+            self._routes, environ["REQUEST_METHOD"], [unquote(part) for part in path.removeprefix("/").split("/")]
+        )
+        if found is None:
+            return _message(HTTPStatus.NOT_FOUND, "Not Found")
+        route, values = found
+        event = _event(environ, unquote(path), body, route.key, values)
+        if route.authorizer:
+            try:
+                verdict = self._run(route.authorizer, _question(event))
+            except Exception:  # noqa: BLE001  # whatever an authorizer raises, API Gateway answers this
+                report_fault(route.authorizer)
+                return _message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+            if verdict.get("isAuthorized") is not True:
+                return _message(HTTPStatus.FORBIDDEN, "Forbidden")
+            event["requestContext"]["authorizer"] = {"lambda": verdict.get("context")}
+        try:
+            return _response(self._run(route.function, event), event["requestContext"]["requestId"])
+        except Exception:  # noqa: BLE001  # whatever a handler raises, API Gateway answers this
+            report_fault(route.function)
+            return _message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+
+
+def _length(environ: "WSGIEnvironment") -> int:
+    """Say how much of the body to read: all of it, and no more than shows that it is too large."""
+    if environ.get("wsgi.input_terminated"):
+        return MAX_BODY + 1
+    declared = environ.get("CONTENT_LENGTH") or "0"
+    return min(int(declared), MAX_BODY + 1) if declared.isdecimal() else 0
+
+
+def _path(environ: "WSGIEnvironment") -> str:
+    """Give the path as it was sent: WSGI's own is decoded, in which a quoted slash is lost."""
+    target: str = environ["REQUEST_URI"].partition("?")[0]
+    return "/" + target.partition("://")[2].partition("/")[2] if target.startswith(("http://", "https://")) else target
+
+
+def _event(environ: "WSGIEnvironment", path: str, body: bytes, route_key: str, values: dict[str, str]) -> Event:
+    """Make the event. A member is absent, not null, where the request has nothing for it."""
+    headers = _headers(environ)
+    cookies = headers.pop("cookie", "")
+    now = datetime.now(UTC)
+    text = _as_text(body, headers.get("content-type", ""))
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": route_key,
+        "rawPath": path,
+        "rawQueryString": environ.get("QUERY_STRING", ""),
+        "cookies": [cookie.strip() for cookie in cookies.split(";") if cookie.strip()],
+        "headers": headers,
+        "queryStringParameters": _joined(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)),
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": API_ID,
+            "domainName": headers.get("host", ""),
+            "domainPrefix": headers.get("host", "").partition(".")[0],
+            "http": {
+                "method": environ["REQUEST_METHOD"],
+                "path": path,
+                "protocol": environ["SERVER_PROTOCOL"],
+                "sourceIp": environ["REMOTE_ADDR"],
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": secrets.token_urlsafe(11) + "=",
+            "routeKey": route_key,
+            "stage": STAGE,
+            "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            "timeEpoch": int(now.timestamp() * 1000),
+        },
+        "pathParameters": values,
+        "body": base64.b64encode(body).decode() if text is None else text,
+        "isBase64Encoded": text is None,
+    }
+    absent = [name for name in ("cookies", "queryStringParameters", "pathParameters", "body") if not event[name]]
+    return {name: value for name, value in event.items() if name not in absent}
+
+
+def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
+    """Give the headers with lower-case names and those that API Gateway adds; repeated ones are joined by a comma."""
+    sent = {name[5:]: value for name, value in environ.items() if name.startswith("HTTP_")}
+    sent |= {name: environ[name] for name in ("CONTENT_TYPE", "CONTENT_LENGTH") if environ.get(name)}
+    headers = {name.lower().replace("_", "-"): value for name, value in sent.items()}
+    forwarded = [*filter(None, [headers.get("x-forwarded-for")]), environ["REMOTE_ADDR"]]
+    return headers | {
+        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}",
+        "x-forwarded-for": ", ".join(forwarded),
+        "x-forwarded-port": environ["SERVER_PORT"],
+        "x-forwarded-proto": "http",
+    }
+
+
+def _joined(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in pairs:
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return joined
+
+
+def _as_text(body: bytes, content_type: str) -> str | None:
+    """Give the body as text, or None where it travels in base64, as a form does."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind and not kind.startswith("text/") and kind not in _TEXT:
+        return None if body else ""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _question(event: Event) -> Event:
+    """Make the event of a REQUEST authorizer, payload format 2.0: the request without its body."""
+    http = event["requestContext"]["http"]
+    arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{http['method']}{http['path']}"
+    rest = {name: value for name, value in event.items() if name not in ("version", "body", "isBase64Encoded")}
+    return {"version": "2.0", "type": "REQUEST", "routeArn": arn, "identitySource": None, **rest}
+
+
+def _response(result: Any, request_id: str) -> Response:
+    """Read a function's result: a response, or anything else as the JSON body of one. Raise where it is neither."""
+    if not (isinstance(result, dict) and "statusCode" in result):
+        result = {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(result)}
+    body = result.get("body") or ""
+    headers = [(name.lower(), str(value)) for name, value in (result.get("headers") or {}).items()]
+    headers += [("set-cookie", cookie) for cookie in result.get("cookies") or []]
+    if not any(name == "content-type" for name, _ in headers):
+        headers.append(("content-type", "text/plain;charset=UTF-8"))
+    return Response(
+        status=int(result["statusCode"]),
+        headers=[*headers, ("apigw-requestid", request_id)],
+        body=base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else body.encode(),
+    )
+
+
+def _message(status: HTTPStatus, message: str) -> Response:
+    return Response(status, [("content-type", "application/json")], f'{{"message":"{message}"}}'.encode())

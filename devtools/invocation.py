@@ -1,0 +1,142 @@
+"""`integrations invoke`: one call, in this process or over HTTP."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic_core import from_json
+
+from devtools.embedded_aws import EmbeddedAws
+from devtools.local import Functions, prepare_environment
+from devtools.project import TEMPLATE, load_provider, provider_names, store_folder
+from devtools.store import LocalStore
+from devtools.template import read_routes
+from integrations import IntegrationError
+
+API_KEY = "INTEGRATIONS_API_KEY"
+# What API Gateway waits for a function, and a little for the way.
+HTTP_TIMEOUT = 35.0
+
+
+class UsageError(Exception):
+    """The command line does not say a call; the text says what is wrong."""
+
+
+class InvocationError(Exception):
+    """The call could not be made; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked for: a provider, and the event of a direct invocation."""
+
+    provider: str
+    event: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be printed, and whether it is a failure."""
+
+    text: str
+    failed: bool
+
+
+def read_call(target: str, pairs: tuple[str, ...], event: bytes | None, connection: str | None) -> Call:
+    """Read the command line: `target` is PROVIDER[.METHOD], `pairs` are KEY=VALUE, `event` is the text of a file."""
+    provider, _, method = target.partition(".")
+    call = _read_event(event) if event is not None else {}
+    if method:
+        call["method"] = method
+    if connection:
+        call["connection"] = connection
+    if pairs:
+        arguments = call.get("arguments") or {}
+        if not isinstance(arguments, dict):
+            raise UsageError("`arguments` of the event is not an object, so -a cannot add to it.")
+        call["arguments"] = arguments | dict(map(_pair, pairs))
+    return Call(provider, call)
+
+
+def _read_event(text: bytes) -> dict[str, Any]:
+    try:
+        event = from_json(text)
+    except ValueError:
+        raise UsageError("The event is not JSON.") from None
+    if not isinstance(event, dict):
+        raise UsageError('The event is not an object: {"arguments": {...}, "setup": {...}, "connection": "..."}.')
+    return event
+
+
+def _pair(pair: str) -> tuple[str, Any]:
+    name, equals, text = pair.partition("=")
+    if not (name and equals):
+        raise UsageError("An argument is KEY=VALUE, as in -a query=Lovelace.")
+    if text.startswith("@"):
+        return name, _text_of(Path(text[1:]), name)
+    try:
+        return name, from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return name, text
+
+
+def _text_of(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{name}: the file {path} cannot be read as text in UTF-8.") from None
+
+
+def in_process(call: Call) -> Outcome:
+    """Run the provider's handler here. Its log goes to standard error."""
+    _prepare(call)
+    route = next((route for route in read_routes(TEMPLATE) if route.function.name == call.provider), None)
+    if route is None:
+        raise InvocationError(f"template.yaml does not have {call.provider} yet; run `integrations sync`.")
+    try:
+        output = Functions().run(route.function, call.event)
+    except IntegrationError as error:
+        return Outcome(_pretty(error.problem), failed=True)
+    return Outcome(_pretty(output), failed=False)
+
+
+def _prepare(call: Call) -> None:
+    """Set this process up as `serve` does; the embedded AWS takes a second and is started where it is asked."""
+    if call.provider not in provider_names():
+        raise UsageError(f"There is no provider of that name; there are: {', '.join(provider_names())}.")
+    prepare_environment(None)
+    store = LocalStore(store_folder())
+    named = call.event.get("connection") is not None
+    stored = (
+        load_provider(call.provider).setup and not call.event.get("setup") and store.get(f"{call.provider}/default")
+    )
+    if named or stored:
+        prepare_environment(EmbeddedAws(store).url)
+
+
+def over_http(url: str, call: Call) -> Outcome:
+    """Post the call to a server."""
+    key = os.environ.get(API_KEY)
+    if not key:
+        raise UsageError(f"--url needs an API key: set {API_KEY} to ID.SECRET, as `serve` or `keys create` printed it.")
+    body = dict(call.event)
+    method = body.pop("method", None)
+    address = "/".join([url.rstrip("/"), "execute", call.provider, *([method] if method else [])])
+    try:
+        response = httpx.post(address, json=body, headers={"x-api-key": key}, timeout=HTTP_TIMEOUT)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise InvocationError(
+            f"{url} did not answer ({type(error).__name__}); is it the address that `serve` prints?"
+        ) from None
+    try:
+        text = _pretty(response.json())
+    except ValueError:
+        text = response.text
+    return Outcome(text, failed=not response.is_success)
+
+
+def _pretty(data: Any) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False)

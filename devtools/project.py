@@ -1,0 +1,29 @@
+"""Where things are in the checkout."""
+
+import importlib
+import os
+from pathlib import Path
+
+from integrations import Provider
+
+ROOT = Path(__file__).resolve().parents[1]
+FUNCTIONS = ROOT / "functions"
+TEMPLATE = ROOT / "template.yaml"
+
+
+def store_folder() -> Path:
+    """Give the folder of the local store; INTEGRATIONS_HOME names another one, as tests do."""
+    return Path(os.environ.get("INTEGRATIONS_HOME") or ROOT / ".integrations")
+
+
+def provider_names() -> list[str]:
+    """Name every provider: the folders of functions/ that hold a provider.py."""
+    return sorted(path.parent.name for path in FUNCTIONS.glob("*/provider.py"))
+
+
+def load_provider(name: str) -> Provider:
+    """Import the provider of that name."""
+    provider = importlib.import_module(f"functions.{name}.provider").provider
+    if not isinstance(provider, Provider):
+        raise TypeError(f"functions/{name}/provider.py: `provider` is not a Provider")
+    return provider

@@ -1,0 +1,53 @@
+"""`integrations sync`: what is generated from the providers' declarations.
+
+Between its marker lines template.yaml is written here, and functions/registry/catalog.json as a whole. The same
+providers give the same bytes.
+"""
+
+from pathlib import Path
+
+from devtools import provider_blocks
+from devtools.catalog import catalog
+from devtools.project import FUNCTIONS, TEMPLATE, load_provider, provider_names
+
+MARKER = "  # --- providers: written by `integrations sync` from functions/*/provider.py ---\n"
+END = "  # --- end of providers ---\n"
+
+
+class SyncError(Exception):
+    """Something is not as it must be for the files to be written; the text says what."""
+
+
+def write() -> list[Path]:
+    """Bring every generated file up to date and name those that were not."""
+    changed = _stale()
+    for path, text in changed.items():
+        path.write_text(text, encoding="utf-8")
+    return list(changed)
+
+
+def stale() -> list[Path]:
+    """Name the generated files that are not up to date."""
+    return list(_stale())
+
+
+def _stale() -> dict[Path, str]:
+    providers = [load_provider(name) for name in provider_names()]
+    generated = {
+        TEMPLATE: _between_markers(TEMPLATE.read_text(encoding="utf-8"), provider_blocks.sections(providers)),
+        FUNCTIONS / "registry" / "catalog.json": catalog(providers),
+    }
+    return {path: text for path, text in generated.items() if not path.exists() or path.read_text("utf-8") != text}
+
+
+def _between_markers(text: str, sections: dict[str, str]) -> str:
+    """Replace what stands between the markers of each top-level section."""
+    for name, content in sections.items():
+        head, found, rest = text.partition(f"\n{name}:\n")
+        before, marked, rest = rest.partition(MARKER)
+        old, ended, after = rest.partition(END)
+        # A section starts at the margin: a marker after the next one belongs to that.
+        if not (found and marked and ended) or any(line[:1].isalpha() for line in (before + old).splitlines()):
+            raise SyncError(f"template.yaml: the section {name} needs the two lines\n{MARKER}{END}")
+        text = head + found + before + marked + content + ended + after
+    return text
