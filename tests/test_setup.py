@@ -271,21 +271,6 @@ def test_a_refusal_by_iam_names_the_remedy(secrets: Secrets) -> None:
         Connections(client=Denied).read("sample", "default")
 
 
-def test_rotation_is_seen_at_the_first_401(upstream: Upstream, secrets: Secrets) -> None:
-    upstream.route(
-        lambda request: script.json(
-            {"value": "tea"}, status=200 if request.headers["authorization"] == f"Bearer {NEW['api_key']}" else 401
-        )
-    )
-    secrets.put("sample/default", {"setup": NEW})
-    call(provider)
-    secrets.put("sample/default", {"setup": OLD})  # the key the service does not take any more
-    call(provider)  # still cached
-    secrets.put("sample/default", {"setup": NEW})
-    reads = len(secrets.reads)
-    assert reads == 1
-
-
 def test_a_401_refreshes_once_and_repeats_even_a_write(upstream: Upstream, secrets: Secrets) -> None:
     secrets.put("sample/default", {"setup": OLD})
     upstream.replies(script.json({"value": 1}), script.json({}, status=401), script.json({"value": 2}))

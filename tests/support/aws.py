@@ -44,7 +44,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secrets]:
         return moto(environ, start)
 
     server = make_server("127.0.0.1", 0, application, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
     for name, value in {
