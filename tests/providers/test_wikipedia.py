@@ -32,7 +32,7 @@ def titles(body: Any) -> list[str]:
     return [document["metadata"]["title"] for document in body["documents"]]
 
 
-def test_documents_have_the_shape_of_the_original(wiki: str) -> None:
+def test_what_comes_back_has_the_shape_of_the_original(wiki: str) -> None:
     [document, *_] = search(query="Matcha")["documents"]
     assert set(document) == {"id", "metadata", "page_content", "type"}
     assert (document["id"], document["type"]) == (None, "Document")
