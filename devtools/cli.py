@@ -1,12 +1,17 @@
 """The `integrations` command. Each command says what it does; the work is in the modules it calls."""
 
+import functools
+import json
 import sys
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import Any, BinaryIO
 
 import click
 
+from devtools.errors import CommandError, UsageError
 from devtools.local import take_stdout
-from devtools.store import StoreError
+from devtools.project import find_provider, store_folder
+from devtools.store import API_KEYS, LocalStore, SecretStore
 
 # The modules behind the commands are imported inside them: `--help` need not wait for moto or the providers.
 
@@ -14,6 +19,29 @@ from devtools.store import StoreError
 def _examples(*lines: str) -> str:
     """Give the end of a help text; the first mark keeps click from running the lines together."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn an error that has a sentence for the person into that sentence."""
+
+    @functools.wraps(command)
+    def told(**given: Any) -> None:
+        try:
+            command(**given)
+        except UsageError as error:
+            raise click.UsageError(str(error)) from None
+        except CommandError as error:
+            raise click.ClickException(str(error)) from None
+
+    return told
+
+
+def _open_store(stack: str | None) -> SecretStore:
+    if stack is None:
+        return LocalStore(store_folder())
+    from devtools.stack_store import StackStore
+
+    return StackStore(stack)
 
 
 @click.group(
@@ -32,6 +60,7 @@ def main() -> None:
 )
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
 @click.option("--key", metavar="ID.SECRET", help="An API key for this run, instead of a random one.")
+@_told
 def serve(port: int, key: str | None) -> None:
     """Serve the bundle on one port of this machine.
 
@@ -42,17 +71,13 @@ def serve(port: int, key: str | None) -> None:
     from devtools import keys, server
 
     if key is not None and not keys.is_key(key):
-        raise click.BadParameter("a key is ID.SECRET: two parts of printable ASCII around a dot.", param_hint="--key")
-    try:
-        server.serve(port, key)
-    except server.PortInUse as error:
-        raise click.ClickException(f"{error} Choose another one with --port, or 0 for a free one.") from None
-    except StoreError as error:
-        raise click.ClickException(str(error)) from None
+        raise UsageError("--key is ID.SECRET: two parts of printable ASCII around a dot.")
+    server.serve(port, key)
 
 
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail when something is stale.")
+@_told
 def sync(*, check: bool) -> None:
     """Rewrite what is generated from functions/*/provider.py.
 
@@ -61,14 +86,11 @@ def sync(*, check: bool) -> None:
     from devtools import sync as generated
     from devtools.project import ROOT
 
-    try:
-        paths = generated.stale() if check else generated.write()
-    except generated.SyncError as error:
-        raise click.ClickException(str(error)) from None
+    paths = generated.stale() if check else generated.write()
     for path in paths:
         click.echo(f"{'stale' if check else 'wrote'} {path.relative_to(ROOT)}")
     if check and paths:
-        raise click.ClickException("Generated files are stale; run `integrations sync` and commit what it writes.")
+        raise CommandError("Generated files are stale; run `integrations sync` and commit what it writes.")
 
 
 @main.command(
@@ -90,6 +112,7 @@ def sync(*, check: bool) -> None:
 )
 @click.option("--connection", metavar="NAME", help="The stored connection to use, instead of `default`.")
 @click.option("--url", metavar="URL", help="Call a running server or a deployed API; the key is INTEGRATIONS_API_KEY.")
+@_told
 def invoke(
     call: str, pairs: tuple[str, ...], event_file: BinaryIO | None, connection: str | None, url: str | None
 ) -> None:
@@ -102,12 +125,150 @@ def invoke(
     from devtools import invocation
 
     out = take_stdout()
-    try:
-        asked = invocation.read_call(call, pairs, event_file.read() if event_file else None, connection)
-        outcome = invocation.over_http(url, asked) if url else invocation.in_process(asked)
-    except invocation.UsageError as error:
-        raise click.UsageError(str(error)) from None
-    except (invocation.InvocationError, StoreError) as error:
-        raise click.ClickException(str(error)) from None
+    asked = invocation.read_call(call, pairs, event_file.read() if event_file else None, connection)
+    outcome = invocation.over_http(url, asked) if url else invocation.in_process(asked)
     print(outcome.text, file=sys.stderr if outcome.failed else out, flush=True)
     sys.exit(1 if outcome.failed else 0)
+
+
+_in_stack = click.option("--stack", metavar="NAME", help="A deployed stack, instead of the local store.")
+_named = click.option("--connection", metavar="NAME", help="The connection, instead of `default`.")
+
+
+@main.group()
+def secrets() -> None:
+    """Store what reaches a service: keys, hosts.
+
+    A connection holds the setup of a provider, and may pin arguments: those win over what a caller sends. Without
+    --stack it goes into the local store, the folder .integrations/ of this checkout; a running `serve` sees it at the
+    next call.
+    """
+
+
+@secrets.command(
+    epilog=_examples(
+        "integrations secrets put algolia",
+        "integrations secrets put algolia --connection catalogue --from-file connection.json",
+        "integrations secrets put algolia --stack integrations-prod < setup.json",
+    ),
+)
+@click.argument("provider")
+@_named
+@_in_stack
+@click.option("--from-file", "file", type=click.File("rb"), metavar="FILE", help="Read the value from a file.")
+@_told
+def put(provider: str, connection: str | None, stack: str | None, file: BinaryIO | None) -> None:
+    """Store a connection of PROVIDER.
+
+    At a terminal the fields are asked for. Otherwise standard input is read, as JSON: the setup, or
+    {"setup": {...}, "arguments": {...}, "base_url": "..."}. Values never stand on the command line, where other
+    programs can see them. A masked value, as `get` shows it, keeps the stored one.
+    """
+    from devtools import connections
+
+    declared = find_provider(provider)
+    name = connections.secret_name(declared, connection)
+    store = _open_store(stack)
+    if file is None and sys.stdin.isatty():
+        given = connections.ask(declared, store.get(name))
+    else:
+        given = connections.parse(declared, (file or sys.stdin.buffer).read())
+    store.update(name, lambda stored: connections.checked(declared, given, stored))
+    click.echo(f"Stored {name}.")
+
+
+@secrets.command()
+@click.argument("provider")
+@_named
+@_in_stack
+@_told
+def get(provider: str, connection: str | None, stack: str | None) -> None:
+    """Show a connection of PROVIDER with its secrets masked.
+
+    `put` takes the same form back.
+    """
+    from devtools import connections
+
+    declared = find_provider(provider)
+    name = connections.secret_name(declared, connection)
+    value = _open_store(stack).get(name)
+    if value is None:
+        raise CommandError(f"There is no {name}; `integrations secrets put {provider}` stores it.")
+    click.echo(json.dumps(connections.masked(declared, value), indent=2, ensure_ascii=False))
+
+
+@secrets.command("list")
+@click.argument("provider", required=False)
+@_in_stack
+@_told
+def list_(provider: str | None, stack: str | None) -> None:
+    """List the connections of PROVIDER, or all of them."""
+    from devtools import connections
+
+    if provider:
+        find_provider(provider)
+    for of, name in connections.stored_connections(_open_store(stack), provider):
+        click.echo(f"{of} {name}")
+
+
+@secrets.command()
+@click.argument("provider")
+@_named
+@_in_stack
+@_told
+def rm(provider: str, connection: str | None, stack: str | None) -> None:
+    """Remove a connection of PROVIDER. In a stack, AWS can restore it for 30 days."""
+    from devtools import connections
+
+    declared = find_provider(provider)
+    name = connections.secret_name(declared, connection)
+    if not _open_store(stack).delete(name):
+        raise CommandError(f"There is no {name}; `integrations secrets list` shows what there is.")
+    click.echo(f"Removed {name}.")
+
+
+@main.group("keys")
+def keys_group() -> None:
+    """Make and revoke the API keys that callers send.
+
+    Only a hash of each is stored. Without --stack they are in the local store and hold for `serve`.
+    """
+
+
+@keys_group.command("create")
+@click.option("--label", metavar="TEXT", help="What the key is for; `list` shows it.")
+@_in_stack
+@_told
+def create_key(label: str | None, stack: str | None) -> None:
+    """Make a key and print it, once, as ID.SECRET."""
+    from devtools import keys
+
+    key = keys.generate()
+    _open_store(stack).update(API_KEYS, lambda stored: keys.added(stored, key, label))
+    click.echo(key)
+
+
+@keys_group.command("list")
+@_in_stack
+@_told
+def list_keys(stack: str | None) -> None:
+    """List the keys: id, day and label."""
+    from devtools import keys
+
+    for key_id, record in keys.records(_open_store(stack).get(API_KEYS)).items():
+        click.echo(" ".join([key_id, record["created"], record.get("label", "")]).rstrip())
+
+
+@keys_group.command("revoke")
+@click.argument("key_id", metavar="ID")
+@_in_stack
+@_told
+def revoke_key(key_id: str, stack: str | None) -> None:
+    """Revoke the key ID. A deployed stack takes it for up to 60 seconds more."""
+    from devtools import keys
+
+    store = _open_store(stack)
+    if key_id not in keys.records(store.get(API_KEYS)):
+        raise CommandError("There is no key with that id; `integrations keys list` shows those there are.")
+    store.update(API_KEYS, lambda stored: keys.without(stored, key_id))
+    click.echo(f"Revoked {key_id}.")

@@ -10,8 +10,9 @@ import httpx
 from pydantic_core import from_json
 
 from devtools.embedded_aws import EmbeddedAws
+from devtools.errors import CommandError, UsageError
 from devtools.local import Functions, prepare_environment
-from devtools.project import TEMPLATE, load_provider, provider_names, store_folder
+from devtools.project import TEMPLATE, find_provider, store_folder
 from devtools.store import LocalStore
 from devtools.template import read_routes
 from integrations import IntegrationError
@@ -19,14 +20,6 @@ from integrations import IntegrationError
 API_KEY = "INTEGRATIONS_API_KEY"
 # What API Gateway waits for a function, and a little for the way.
 HTTP_TIMEOUT = 35.0
-
-
-class UsageError(Exception):
-    """The command line does not say a call; the text says what is wrong."""
-
-
-class InvocationError(Exception):
-    """The call could not be made; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +88,7 @@ def in_process(call: Call) -> Outcome:
     _prepare(call)
     route = next((route for route in read_routes(TEMPLATE) if route.function.name == call.provider), None)
     if route is None:
-        raise InvocationError(f"template.yaml does not have {call.provider} yet; run `integrations sync`.")
+        raise CommandError(f"template.yaml does not have {call.provider} yet; run `integrations sync`.")
     try:
         output = Functions().run(route.function, call.event)
     except IntegrationError as error:
@@ -105,14 +98,11 @@ def in_process(call: Call) -> Outcome:
 
 def _prepare(call: Call) -> None:
     """Set this process up as `serve` does; the embedded AWS takes a second and is started where it is asked."""
-    if call.provider not in provider_names():
-        raise UsageError(f"There is no provider of that name; there are: {', '.join(provider_names())}.")
     prepare_environment(None)
+    takes_setup = find_provider(call.provider).setup is not None
     store = LocalStore(store_folder())
     named = call.event.get("connection") is not None
-    stored = (
-        load_provider(call.provider).setup and not call.event.get("setup") and store.get(f"{call.provider}/default")
-    )
+    stored = takes_setup and not call.event.get("setup") and store.get(f"{call.provider}/default")
     if named or stored:
         prepare_environment(EmbeddedAws(store).url)
 
@@ -128,7 +118,7 @@ def over_http(url: str, call: Call) -> Outcome:
     try:
         response = httpx.post(address, json=body, headers={"x-api-key": key}, timeout=HTTP_TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise InvocationError(
+        raise CommandError(
             f"{url} did not answer ({type(error).__name__}); is it the address that `serve` prints?"
         ) from None
     try:

@@ -29,6 +29,16 @@ def is_key(text: str) -> bool:
     return bool(key_id and secret) and text.isascii() and text.isprintable() and " " not in text
 
 
+def added(value: dict[str, Any] | None, key: str, label: str | None) -> dict[str, Any]:
+    """Give the secret's value with the key."""
+    return {"keys": records(value) | dict([record(key, label)])}
+
+
+def without(value: dict[str, Any] | None, key_id: str) -> dict[str, Any]:
+    """Give the secret's value without the key of that id."""
+    return {"keys": {name: entry for name, entry in records(value).items() if name != key_id}}
+
+
 def records(value: dict[str, Any] | None) -> dict[str, Record]:
     """Give the keys of the secret's value, empty where there is none."""
     return dict((value or {}).get("keys", {}))

@@ -9,16 +9,13 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from devtools import keys
 from devtools.embedded_aws import LOOPBACK, EmbeddedAws
+from devtools.errors import CommandError
 from devtools.gateway import Event, Gateway, Run
 from devtools.local import Functions, prepare_environment, take_stdout
 from devtools.project import TEMPLATE, store_folder
 from devtools.store import LocalStore
 from devtools.template import Function, read_routes
 from integrations.setup import connections
-
-
-class PortInUse(Exception):
-    """Another program listens on the port."""
 
 
 class _Requests(WSGIRequestHandler):
@@ -31,14 +28,17 @@ class _Requests(WSGIRequestHandler):
 
 
 def serve(port: int, key: str | None) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raise PortInUse or StoreError."""
+    """Serve until Ctrl-C or SIGTERM. Raise CommandError."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # At once: a call that is under way would otherwise be waited for, as long as the service takes.
         signal.signal(number, lambda *_: os._exit(0))
     try:
         listener = socket.create_server((LOOPBACK, port), backlog=128)
     except OSError as error:
-        raise PortInUse(f"Port {port} of {LOOPBACK} cannot be used: {os.strerror(error.errno or 0)}.") from None
+        raise CommandError(
+            f"Port {port} of {LOOPBACK} cannot be used: {os.strerror(error.errno or 0)}. "
+            "Choose another one with --port, or 0 for a free one."
+        ) from None
     out = take_stdout()
     key = key or keys.generate()
     prepare_environment(None)

@@ -8,17 +8,19 @@ import fcntl
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from devtools.errors import CommandError
 
 API_KEYS = "api-keys"
 
 Value = dict[str, Any]
 
 
-class StoreError(Exception):
+class StoreError(CommandError):
     """The store cannot be used; the text says what to do."""
 
 
@@ -31,8 +33,8 @@ class SecretStore(Protocol):
     def get(self, name: str) -> Value | None:
         """Give a secret's value, or None where there is none of that name."""
 
-    def put(self, name: str, value: Value) -> None:
-        """Store a value under a name, new or not."""
+    def update(self, name: str, change: Callable[[Value | None], Value]) -> None:
+        """Store what `change` makes of the present value, or of None where there is none."""
 
     def delete(self, name: str) -> bool:
         """Remove a secret; say whether there was one."""
@@ -85,9 +87,10 @@ class LocalStore:
         secret = self.read().get(name)
         return secret.value if secret else None
 
-    def put(self, name: str, value: Value) -> None:
-        """Store a value under a name, new or not."""
+    def update(self, name: str, change: Callable[[Value | None], Value]) -> None:
+        """Store what `change` makes of the present value, or of None where there is none."""
         with self._locked():
+            value = change(self.get(name))
             self._write(self.read() | {name: Secret(str(uuid.uuid4()), value)})
 
     def delete(self, name: str) -> bool:
@@ -113,10 +116,10 @@ class LocalStore:
 
     def _write(self, secrets: dict[str, Secret]) -> None:
         """Replace the file in one step, so that a reader sees the old one or the new one."""
-        entries = {name: {"version": secret.version, "value": secret.value} for name, secret in secrets.items()}
+        entries = {name: {"version": secret.version, "value": secret.value} for name, secret in sorted(secrets.items())}
         unfinished = self.folder / f"secrets.{os.getpid()}.tmp"
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(entries, file, indent=1, sort_keys=True)
+            json.dump(entries, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(self.path)

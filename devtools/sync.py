@@ -8,14 +8,11 @@ from pathlib import Path
 
 from devtools import provider_blocks
 from devtools.catalog import catalog
+from devtools.errors import CommandError
 from devtools.project import FUNCTIONS, TEMPLATE, load_provider, provider_names
 
 MARKER = "  # --- providers: written by `integrations sync` from functions/*/provider.py ---\n"
 END = "  # --- end of providers ---\n"
-
-
-class SyncError(Exception):
-    """Something is not as it must be for the files to be written; the text says what."""
 
 
 def write() -> list[Path]:
@@ -48,6 +45,6 @@ def _between_markers(text: str, sections: dict[str, str]) -> str:
         old, ended, after = rest.partition(END)
         # A section starts at the margin: a marker after the next one belongs to that.
         if not (found and marked and ended) or any(line[:1].isalpha() for line in (before + old).splitlines()):
-            raise SyncError(f"template.yaml: the section {name} needs the two lines\n{MARKER}{END}")
+            raise CommandError(f"template.yaml: the section {name} needs the two lines\n{MARKER}{END}")
         text = head + found + before + marked + content + ended + after
     return text
