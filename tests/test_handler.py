@@ -149,7 +149,7 @@ BAD_BODIES: dict[str, tuple[str, int, list[str | int] | None]] = {
     "arguments that are text": (f'{{"arguments": "{CANARY}"}}', 422, ["arguments"]),
     "a setup that is text": (f'{{"setup": "{CANARY}"}}', 422, ["setup"]),
     "a connection that is a number": ('{"connection": 7}', 400, ["connection"]),
-    "a connection that is no name": (f'{{"connection": "../{CANARY}"}}', 400, ["connection"]),
+    "a connection that is no name": (f'{{"connection": "../{CANARY}"}}', 404, ["connection"]),
     "a setup and a connection": ('{"setup": {}, "connection": "a"}', 400, ["setup"]),
     "an unknown argument": (f'{{"arguments": {{"colour": "{CANARY}"}}}}', 422, ["arguments", "colour"]),
     "an argument of a wrong type": (f'{{"arguments": {{"query": ["{CANARY}"]}}}}', 422, ["arguments", "query"]),

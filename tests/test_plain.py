@@ -1,4 +1,4 @@
-"""JSON text to plain data."""
+"""JSON text to plain data, from callers and from services."""
 
 import contextlib
 import json
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.plain import NotPlain, check, parse, parse_request
+from integrations.decoding import Undecodable, decoded_json
+from integrations.plain import NotPlain, check, parse_request
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 LEAVES = (
@@ -22,6 +23,10 @@ PLAIN = st.recursive(
 )
 
 
+def parse(text: bytes) -> object:
+    return decoded_json([text], "", 10_000_000)
+
+
 @given(PLAIN)
 def test_plain_data_passes_unchanged(data: object) -> None:
     text = json.dumps(data).encode()
@@ -32,7 +37,7 @@ def test_plain_data_passes_unchanged(data: object) -> None:
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_parsed_or_refused(text: bytes) -> None:
     for read in (parse, parse_request):
-        with contextlib.suppress(NotPlain):
+        with contextlib.suppress(NotPlain, Undecodable):
             json.dumps(read(text), allow_nan=False).encode()
 
 
@@ -58,7 +63,7 @@ def test_the_place_of_a_fault_is_named(text: bytes, location: tuple[str | int, .
 )
 def test_depth_is_refused_in_both_directions(text: bytes) -> None:
     for read in (parse, parse_request):
-        with pytest.raises(NotPlain):
+        with pytest.raises((NotPlain, Undecodable)):
             read(text)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.redaction import MASK, redact, remember
+from integrations.redaction import MASK, redact, remembered
 
 SECRET = 'pä$$ "word"/+=?&'
 
@@ -29,7 +29,7 @@ SECRET = 'pä$$ "word"/+=?&'
     ],
 )
 def test_a_remembered_value_is_masked_in_each_form(form: str) -> None:
-    remember(SECRET)
+    remembered.append(SECRET)
     shown = redact(f"before {form} after")
     assert form not in shown
     assert MASK in shown
@@ -39,7 +39,7 @@ def test_a_remembered_value_is_masked_in_each_form(form: str) -> None:
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
 def test_a_value_inside_base64_of_something_longer_is_masked(before: bytes, after: bytes) -> None:
-    remember("value-of-a-credential")
+    remembered.append("value-of-a-credential")
     encoded = base64.b64encode(before + b"value-of-a-credential" + after).decode()
     assert base64.b64encode(b"e-of-a-credent").decode()[:8] not in redact(encoded) or MASK in redact(encoded)
     assert MASK in redact(encoded)
@@ -74,5 +74,5 @@ def test_other_text_is_left_alone(text: str) -> None:
 
 
 def test_short_values_do_not_blank_out_words() -> None:
-    remember("tea")
+    remembered.append("tea")
     assert redact("a cup of tea") == "a cup of tea"

@@ -12,6 +12,7 @@ from tests.support.calls import call, post
 from tests.support.sample import SETUP, provider
 from tests.support.upstream import Upstream
 
+SECRET = "integrations/sample/default"
 OLD, NEW = {"api_key": "old-key-0123456789"}, {"api_key": "new-key-0123456789"}
 
 
@@ -193,11 +194,11 @@ def connections(secrets: Secrets, clock: Clock) -> Connections:
 def test_a_connection_is_read_once_in_five_minutes(connections: Connections, secrets: Secrets, clock: Clock) -> None:
     secrets.put("sample/default", {"setup": OLD})
     for _ in range(3):
-        assert connections.read("sample", "default") is not None
+        assert connections.read(SECRET) is not None
         clock.now += CACHED_FOR / 3
     assert len(secrets.reads) == 1
     secrets.put("sample/default", {"setup": NEW})
-    connection = connections.read("sample", "default")
+    connection = connections.read(SECRET)
     assert connection is not None
     assert (connection.setup, len(secrets.reads)) == (NEW, 2)
 
@@ -209,21 +210,21 @@ def test_the_current_version_is_asked_for_by_name(connections: Connections, secr
     secrets.client.update_secret_version_stage(
         SecretId="integrations/sample/default", VersionStage="AWSCURRENT", MoveToVersionId=old, RemoveFromVersionId=new
     )
-    connection = connections.read("sample", "default")
+    connection = connections.read(SECRET)
     assert connection is not None
     assert connection.version == old
 
 
 def test_what_is_not_stored_is_asked_for_again(connections: Connections, secrets: Secrets) -> None:
-    assert connections.read("sample", "default") is None
+    assert connections.read(SECRET) is None
     secrets.put("sample/default", {"setup": OLD})
-    assert connections.read("sample", "default") is not None
+    assert connections.read(SECRET) is not None
 
 
 def test_a_secret_marked_for_deletion_is_not_stored(connections: Connections, secrets: Secrets) -> None:
     secrets.put("sample/default", {"setup": OLD})
     secrets.client.delete_secret(SecretId="integrations/sample/default")
-    assert connections.read("sample", "default") is None
+    assert connections.read(SECRET) is None
 
 
 class Outage:
@@ -245,19 +246,19 @@ def test_an_outage_is_bridged_for_an_hour(secrets: Secrets, clock: Clock) -> Non
     outage = Outage(secrets.client)
     connections = Connections(client=lambda: outage, clock=clock)
     secrets.put("sample/default", {"setup": OLD})
-    connections.read("sample", "default")
+    connections.read(SECRET)
     outage.down = True
     clock.now += CACHED_FOR
     for _ in range(5):
-        connection = connections.read("sample", "default")
+        connection = connections.read(SECRET)
         assert connection is not None
         assert connection.setup == OLD
     assert outage.asked == 2, "and is not asked at every call meanwhile"
     clock.now += STALE_FOR
     with pytest.raises(DependencyUnavailable):
-        connections.read("sample", "default")
+        connections.read(SECRET)
     outage.down = False
-    assert connections.read("sample", "default") is not None
+    assert connections.read(SECRET) is not None
 
 
 def test_a_refusal_by_iam_names_the_remedy(secrets: Secrets) -> None:
@@ -268,7 +269,7 @@ def test_a_refusal_by_iam_names_the_remedy(secrets: Secrets) -> None:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": str(options)}}, "GetSecretValue")
 
     with pytest.raises(Misconfigured, match="secretsmanager:GetSecretValue"):
-        Connections(client=Denied).read("sample", "default")
+        Connections(client=Denied).read(SECRET)
 
 
 def test_a_401_refreshes_once_and_repeats_even_a_write(upstream: Upstream, secrets: Secrets) -> None:
@@ -303,18 +304,18 @@ def test_a_403_and_a_setup_of_the_caller_refresh_nothing(upstream: Upstream, sec
 
 def test_refreshing_has_a_pause(connections: Connections, secrets: Secrets, clock: Clock) -> None:
     secrets.put("sample/default", {"setup": OLD})
-    seen = connections.read("sample", "default")
+    seen = connections.read(SECRET)
     assert seen is not None
-    assert connections.refresh("sample", "default", seen) is None
+    assert connections.refresh(seen) is None
     secrets.put("sample/default", {"setup": NEW})
-    assert connections.refresh("sample", "default", seen) is None, "asked a moment ago"
+    assert connections.refresh(seen) is None, "asked a moment ago"
     clock.now += REFRESH_EVERY
-    fresh = connections.refresh("sample", "default", seen)
+    fresh = connections.refresh(seen)
     assert fresh is not None
     assert fresh.setup == NEW
-    assert connections.refresh("sample", "default", seen) is fresh, "known by now, without asking"
+    assert connections.refresh(seen) is fresh, "known by now, without asking"
 
 
 def test_a_connection_does_not_show_what_it_holds() -> None:
-    shown = repr(Connection(setup=SETUP, arguments={"q": "private"}, base_url="https://user:pass@h", version="v1"))
-    assert shown == "Connection(version='v1')"
+    shown = repr(Connection(SETUP, {"q": "private"}, ("https://user:pass@h",), SECRET, "v1"))
+    assert shown == f"Connection(secret='{SECRET}', version='v1', of_caller=False)"

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from functions.wikipedia.provider import QueryReply, SearchArguments, provider
-from integrations.deadline import Deadline
 from integrations.errors import UpstreamRejected
 from integrations.http import Http, Meter
 from tests.support import upstream as script
@@ -244,8 +243,8 @@ def test_a_real_error_of_mediawiki_is_read(wiki: str) -> None:
         provider=provider,
         setup=None,
         arguments=SearchArguments(query="x"),
-        overrides=(wiki,),
-        deadline=Deadline.after(10),
+        base_urls=(wiki,),
+        deadline=time.monotonic() + 10,
         repeatable=True,
         meter=Meter(),
     )

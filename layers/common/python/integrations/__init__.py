@@ -10,8 +10,8 @@ _collecting = gc.isenabled()
 gc.disable()
 
 from integrations.errors import IntegrationError  # noqa: E402
-from integrations.http import Http  # noqa: E402
-from integrations.provider import Arguments, Output, Provider, Reply, Setup  # noqa: E402
+from integrations.http import Http, Reply  # noqa: E402
+from integrations.provider import Arguments, Output, Provider, Setup  # noqa: E402
 
 if _collecting:
     gc.enable()

@@ -28,7 +28,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from integrations.decoding import BrokenCoding, TooLarge, decoded
+from integrations.decoding import TooLarge, Undecodable, decoded_json
 from integrations.errors import (
     Misconfigured,
     ResponseTooLarge,
@@ -40,7 +40,6 @@ from integrations.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from integrations.plain import NotPlain, parse
 from integrations.version import VERSION
 
 CONNECT_TIMEOUT = 2.0  # seconds for each address of a host
@@ -48,6 +47,7 @@ RESOLVE_TIMEOUT = 2.0  # seconds for the name
 MAX_CLIENTS = 32
 MAX_CONNECTIONS = 16  # of one client
 
+_OURS = {"accept": "application/json", "accept-encoding": "gzip"}
 _until: ContextVar[float] = ContextVar("until")  # the monotonic moment at which the exchange is cut off
 
 
@@ -94,54 +94,31 @@ def close_clients() -> None:
             _clients.popitem()[1].close()
 
 
-def user_agent() -> str:
-    """Say who calls, as Wikimedia's User-Agent policy asks: name/version (contact) library/version."""
-    contact = os.environ.get("INTEGRATIONS_CONTACT", "")
-    about = f"AWS Lambda; {contact}" if _CONTACT.fullmatch(contact) else "AWS Lambda"
-    return f"integrations-bundle/{VERSION} ({about}) httpx/{httpx.__version__} Python/{platform.python_version()}"
-
-
-_CONTACT = re.compile(r"[\x21-\x27\x2a-\x7e]{1,200}")
-
-
 def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_bytes: int) -> Any:
     response = client.handle_request(
         httpx.Request(
             request.method,
             request.url,
-            headers=request.headers,
+            headers={**request.headers, **_OURS, "user-agent": _user_agent()},
             params=request.params,
             json=request.body,
         )
     )
+    status = response.status_code
     try:
         _raise_for_status(response, title)
-        return parse(_body(response, title, max_bytes))
-    except NotPlain:
+        coding = response.headers.get("content-encoding", "").strip().lower()
+        assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # it is the synchronous transport's
+        return decoded_json(response.stream, coding, max_bytes)
+    except TooLarge:
+        detail = f"{title} answered more than {max_bytes:,} bytes; ask for less."
+        raise ResponseTooLarge(detail, upstream_status=status) from None
+    except Undecodable:
         # The length may have been a lie, and the rest would be read as the next answer.
         response.extensions["network_stream"].close()
-        raise UpstreamBadResponse(
-            f"{title} answered something else than JSON.", upstream_status=response.status_code
-        ) from None
+        raise UpstreamBadResponse(f"{title} answered something else than JSON.", upstream_status=status) from None
     finally:
         response.close()
-
-
-def _body(response: httpx.Response, title: str, max_bytes: int) -> bytes:
-    coding = response.headers.get("content-encoding", "").strip().lower()
-    assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # it is the synchronous transport's
-    try:
-        return b"".join(decoded(response.stream, coding, max_bytes))
-    except TooLarge:
-        raise ResponseTooLarge(
-            f"{title} answered more than {max_bytes:,} bytes; ask for less.",
-            upstream_status=response.status_code,
-        ) from None
-    except BrokenCoding:
-        raise UpstreamBadResponse(
-            f"{title} answered in a content coding that was not asked for, or in a broken one.",
-            upstream_status=response.status_code,
-        ) from None
 
 
 @contextlib.contextmanager
@@ -169,6 +146,16 @@ def _translated(title: str) -> Iterator[None]:
         raise UpstreamBadResponse(f"{title} broke off its answer or does not speak HTTP.") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise Misconfigured(f"The base URL set for {title} is not an http or https URL.") from None
+
+
+def _user_agent() -> str:
+    """Say who calls, as Wikimedia's User-Agent policy asks: name/version (contact) library/version."""
+    contact = os.environ.get("INTEGRATIONS_CONTACT", "")
+    about = f"AWS Lambda; {contact}" if _CONTACT.fullmatch(contact) else "AWS Lambda"
+    return f"integrations-bundle/{VERSION} ({about}) httpx/{httpx.__version__} Python/{platform.python_version()}"
+
+
+_CONTACT = re.compile(r"[\x21-\x27\x2a-\x7e]{1,200}")
 
 
 _REJECTED_CREDENTIALS = (401, 403)

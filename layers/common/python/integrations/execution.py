@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from integrations import findings, redaction
-from integrations.deadline import Deadline
+from integrations import findings
 from integrations.errors import (
     IntegrationError,
     InvalidArguments,
     InvalidSetup,
-    Misconfigured,
     UnknownMethod,
     UpstreamDenied,
 )
 from integrations.http import Http, Meter
-from integrations.setup import Connection, base_url_override, connections, missing, stored
+from integrations.redaction import remembered
+from integrations.setup import Connection, resolve, rotated
 
 if TYPE_CHECKING:
     from integrations.provider import Arguments, Method, Output, Provider, Setup
@@ -26,54 +25,43 @@ _M = TypeVar("_M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a caller asks of a provider. `method` is None for the default one."""
+    """What a caller asks of a provider. `method` is None for the default one, `deadline` is on the monotonic clock."""
 
     method: str | None
     arguments: dict[str, Any]
     setup: dict[str, Any] | None
     connection: str | None
-    deadline: Deadline
+    deadline: float
 
 
 def execute(provider: "Provider", call: Call, meter: Meter) -> "Output":
     """Carry out the call and give the method's output. Raise the errors of `errors.py`.
 
     When the service answers 401 to a stored setup, the connection is read again, once, and the call repeated if it
-    was rotated in the meantime: a 401 means that nothing was done, so that holds for writes too.
+    was rotated in the meantime: a 401 means that nothing was done, so that holds for writes too. A 403 is about
+    rights, not about the age of the key.
     """
-    method = find_method(provider, call.method)
-    connection = None if call.setup else stored(provider, call.connection)
+    method = provider.methods.get(call.method or provider.default_method)
+    if method is None:
+        raise UnknownMethod(f"{provider.name} has no method of that name; it has: {', '.join(provider.methods)}.")
+    connection = resolve(provider, call.setup, call.connection)
     try:
         return _run(provider, method, call, connection, meter)
     except UpstreamDenied as denied:
-        if denied.upstream_status != 401 or not (
-            connection and connection.version
-        ):  # 403 is about rights, not about the key's age
-            raise
-        fresh = connections.refresh(provider.name, call.connection or "default", connection)
+        fresh = rotated(provider, connection) if denied.upstream_status == 401 else None
         if fresh is None:
             raise
         return _run(provider, method, call, fresh, meter)
 
 
-def find_method(provider: "Provider", name: str | None) -> "Method":
-    """Give the method of that name, or the default one. Raise UnknownMethod."""
-    method = provider.methods.get(provider.default_method if name is None else name)
-    if method is None:
-        raise UnknownMethod(f"{provider.name} has no method of that name; it has: {', '.join(provider.methods)}.")
-    return method
-
-
-def _run(provider: "Provider", method: "Method", call: Call, connection: Connection | None, meter: Meter) -> "Output":
-    arguments = _arguments(method, call.arguments, connection)
-    setup = _setup(provider, call, connection)
-    # A host that comes with a connection is used with that connection's credentials only.
-    own_host = (connection.base_url,) if connection and connection.base_url else ()
+def _run(provider: "Provider", method: "Method", call: Call, connection: Connection, meter: Meter) -> "Output":
+    arguments = _arguments(method, call.arguments, connection.arguments)
+    setup = _setup(provider, connection)
     http = Http(
         provider=provider,
         setup=setup,
         arguments=arguments,
-        overrides=own_host or base_url_override(provider),
+        base_urls=connection.base_urls or provider.base_urls,
         deadline=call.deadline,
         repeatable=method.repeatable,
         meter=meter,
@@ -82,9 +70,8 @@ def _run(provider: "Provider", method: "Method", call: Call, connection: Connect
     return method.function(**{name: offered[name] for name in method.parameters})
 
 
-def _arguments(method: "Method", sent: dict[str, Any], connection: Connection | None) -> "Arguments":
+def _arguments(method: "Method", sent: dict[str, Any], pinned: dict[str, Any]) -> "Arguments":
     """Validate the caller's arguments with the pinned ones of the connection over them."""
-    pinned = connection.arguments if connection else {}
     if pinned:
         names = method.argument_names
         sent = {names.get(name, name): value for name, value in sent.items()}
@@ -92,31 +79,19 @@ def _arguments(method: "Method", sent: dict[str, Any], connection: Connection | 
     return _validated(method.arguments, sent, "arguments", InvalidArguments)
 
 
-def _setup(provider: "Provider", call: Call, connection: Connection | None) -> "Setup | None":
+def _setup(provider: "Provider", connection: Connection) -> "Setup | None":
     if provider.setup is None:
-        if call.setup:
-            raise InvalidSetup(
-                f"{provider.name} takes no setup; leave it out.",
-                errors=[findings.finding(["setup"], "unexpected", "No setup is taken")],
-            )
+        if connection.setup:
+            found = [findings.finding(["setup"], "unexpected", f"{provider.name} takes no setup; leave it out")]
+            raise InvalidSetup(findings.sentence(found), errors=found)
         return None
-    given = connection.setup if connection else call.setup or {}
     try:
-        setup = _validated(provider.setup, given, "setup", InvalidSetup)
+        setup = _validated(provider.setup, connection.setup, "setup", InvalidSetup)
     except InvalidSetup as invalid:
-        if call.setup:
-            raise
-        absent = [error["loc"][1] for error in invalid.errors or [] if error["type"] == "missing"]
-        if absent:
-            raise missing(provider, absent) from None
-        raise Misconfigured(
-            f"The stored connection of {provider.name} does not fit; "
-            f"store it again with `integrations secrets put {provider.name}`.",
-            errors=invalid.errors,
-        ) from None
+        raise connection.blame(provider, invalid) from None
     for _, value in setup:
-        if isinstance(value, SecretStr):
-            redaction.remember(value.get_secret_value())
+        if isinstance(value, SecretStr) and value.get_secret_value() not in remembered:
+            remembered.append(value.get_secret_value())
     return setup
 
 

@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
 from pydantic_core import from_json
 
 from integrations import findings
-from integrations.deadline import Deadline
 from integrations.errors import (
     IntegrationError,
     InternalError,
@@ -44,6 +43,11 @@ if TYPE_CHECKING:
 MAX_BODY = 1_048_576  # bytes
 MAX_RESPONSE = 5_500_000  # bytes; Lambda returns 6 MB at most, in which a body is quoted once more
 
+# What stays for the reply and the log line after the last byte from the service, in seconds.
+RESERVE = 1.5
+# API Gateway gives up at 30 s whatever the function's own timeout is; a caller without a clock gets the same.
+LONGEST = 27.0
+
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -57,7 +61,7 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
     error: IntegrationError | None = None
     fault: Exception | None = None
     try:
-        deadline = Deadline.of(context)
+        deadline = _deadline(context)
         call = _read_http(provider, event, deadline) if http else _read_event(event, deadline)
         method = provider.methods.get(call.method or provider.default_method)
         text = _text(execute(provider, call, meter))
@@ -99,12 +103,19 @@ class _Event(_Body):
     method: StrictStr | None = None
 
 
+def _deadline(context: Any) -> float:
+    """Give the moment on the monotonic clock by which the service must have answered."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    seconds = remaining() / 1000 - RESERVE if remaining else LONGEST
+    return time.monotonic() + min(seconds, LONGEST)
+
+
 def _is_http(event: Any) -> bool:
     context = event.get("requestContext") if isinstance(event, dict) else None
     return isinstance(context, dict) and event.get("version") == "2.0" and "http" in context
 
 
-def _read_http(provider: "Provider", event: dict[str, Any], deadline: Deadline) -> Call:
+def _read_http(provider: "Provider", event: dict[str, Any], deadline: float) -> Call:
     """Read a call off an HTTP API or Function URL event."""
     method = _method_of_route(provider, event)
     body = event.get("body") or ""
@@ -123,7 +134,7 @@ def _read_http(provider: "Provider", event: dict[str, Any], deadline: Deadline) 
     return _call(method, data, _Body, deadline)
 
 
-def _read_event(event: Any, deadline: Deadline) -> Call:
+def _read_event(event: Any, deadline: float) -> Call:
     """Read a call off the event itself, or off the `detail` of an EventBridge event."""
     data = event
     try:
@@ -138,7 +149,7 @@ def _read_event(event: Any, deadline: Deadline) -> Call:
     return _call(method, data, _Event, deadline)
 
 
-def _call(method: Any, data: Any, model: type[_Body], deadline: Deadline) -> Call:
+def _call(method: Any, data: Any, model: type[_Body], deadline: float) -> Call:
     if not isinstance(data, dict):
         raise InvalidRequest('A call is an object: {"arguments": {...}, "setup": {...}, "connection": "..."}.')
     try:
@@ -223,7 +234,7 @@ def _response(
         "Content-Type": "application/problem+json" if error else "application/json",
         "X-Correlation-Id": correlation_id,
         "X-Attempts": str(meter.attempts),
-        "Server-Timing": f"upstream;dur={meter.upstream_seconds() * 1000:.1f}, total;dur={total * 1000:.1f}",
+        "Server-Timing": f"upstream;dur={_upstream_seconds(meter) * 1000:.1f}, total;dur={total * 1000:.1f}",
     }
     if error and error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
@@ -233,6 +244,15 @@ def _response(
         "body": redact(json.dumps(error.problem)) if error else text,
         "isBase64Encoded": False,
     }
+
+
+def _upstream_seconds(meter: Meter) -> float:
+    """Give the time in which at least one request was under way."""
+    total, end = 0.0, 0.0
+    for start, stop in sorted(meter.spans):
+        total += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return total
 
 
 def _raise(error: IntegrationError) -> NoReturn:

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
-from integrations.deadline import Deadline
-from integrations.egress import Request, exchange, user_agent
+from integrations.egress import Request, exchange
 from integrations.errors import (
     DeadlineExceeded,
     IntegrationError,
@@ -31,7 +30,7 @@ from integrations.errors import (
 from integrations.findings import finding
 
 if TYPE_CHECKING:
-    from integrations.provider import Arguments, Provider, Reply, Setup
+    from integrations.provider import Arguments, Provider, Setup
 
 MAX_ATTEMPTS = 3
 SHORTEST_ATTEMPT = 0.5  # no attempt is started with less time than this, in seconds
@@ -53,13 +52,15 @@ class Meter:
     attempts: int = 0
     spans: list[tuple[float, float]] = field(default_factory=list)
 
-    def upstream_seconds(self) -> float:
-        """Give the time in which at least one request was under way."""
-        total, end = 0.0, 0.0
-        for start, stop in sorted(self.spans):
-            total += max(0.0, stop - max(start, end))
-            end = max(end, stop)
-        return total
+
+class Reply(BaseModel):
+    """The part of a service's answer that a method reads; other fields are ignored."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    def failure(self) -> IntegrationError | None:
+        """Give the error that the service encodes inside an answer of status 200, if it has that habit."""
+        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,8 +70,8 @@ class Http:
     provider: "Provider"
     setup: "Setup | None"
     arguments: "Arguments"
-    overrides: tuple[str, ...]
-    deadline: Deadline
+    base_urls: tuple[str, ...]
+    deadline: float
     repeatable: bool
     meter: Meter
 
@@ -91,7 +92,9 @@ class Http:
 
     def _send(self, method: str, path: str, reply: type[_R], **content: Any) -> _R:
         headers = self._headers()
-        requests = [Request(method=method, url=base + path, headers=headers, **content) for base in self._base_urls()]
+        requests = [
+            Request(method=method, url=base + path, headers=headers, **content) for base in self._filled_base_urls()
+        ]
         credentials = self._fingerprint()
         hosts, numbers = itertools.cycle(requests), itertools.count(1)
 
@@ -109,14 +112,14 @@ class Http:
 
     def _attempt(self, request: Request, credentials: bytes, reply: type[_R]) -> _R:
         provider, start = self.provider, time.monotonic()
-        if self.deadline.at - start < SHORTEST_ATTEMPT:
+        if self.deadline - start < SHORTEST_ATTEMPT:
             raise DeadlineExceeded(f"No time was left to ask {provider.title}.")
         try:
             answered = exchange(
                 request,
                 title=provider.title,
                 credentials=credentials,
-                until=min(self.deadline.at, start + provider.attempt_timeout),
+                until=min(self.deadline, start + provider.attempt_timeout),
                 max_bytes=provider.max_response_bytes,
             )
         finally:
@@ -138,20 +141,19 @@ class Http:
         )
 
     def _stop(self, state: RetryCallState) -> bool:
-        fits = self.deadline.left() - state.upcoming_sleep >= SHORTEST_ATTEMPT
+        fits = time.monotonic() + state.upcoming_sleep + SHORTEST_ATTEMPT <= self.deadline
         return state.attempt_number >= MAX_ATTEMPTS or not fits
 
-    def _base_urls(self) -> list[str]:
-        """Fill in the declared base URLs, or their replacement; one without a path keeps the declared path."""
+    def _filled_base_urls(self) -> list[str]:
+        """Fill in the base URLs. One that replaces the declared one and has no path of its own keeps that path."""
         path = urlsplit(self.provider.base_urls[0]).path
-        replaced = [self._replacement(url, path) for url in self.overrides]
-        return [_FIELD.sub(self._host_part, url) for url in replaced or self.provider.base_urls]
-
-    def _replacement(self, url: str, path: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise Misconfigured(f"The base URL set for {self.provider.title} is not an http or https URL.")
-        return url.rstrip("/") if parts.path else url + path
+        urls = []
+        for url in self.base_urls:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.netloc:
+                raise Misconfigured(f"The base URL set for {self.provider.title} is not an http or https URL.")
+            urls.append(_FIELD.sub(self._host_part, url.rstrip("/") if parts.path else url + path))
+        return urls
 
     def _host_part(self, match: re.Match[str]) -> str:
         """Give the value of a `{field}` of the base URL: a piece of a host name and nothing else."""
@@ -168,12 +170,7 @@ class Http:
 
     def _headers(self) -> dict[str, str]:
         declared = self.provider.headers.items()
-        return {
-            "accept": "application/json",
-            "accept-encoding": "gzip",
-            "user-agent": user_agent(),
-            **{header: _FIELD.sub(self._header_part, text) for header, text in declared},
-        }
+        return {header: _FIELD.sub(self._header_part, text) for header, text in declared}
 
     def _header_part(self, match: re.Match[str]) -> str:
         name = match[1]

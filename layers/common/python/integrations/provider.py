@@ -22,7 +22,6 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from integrations import handler
-from integrations.errors import IntegrationError
 
 
 def _strict_booleans(schema: Any) -> Any:
@@ -75,16 +74,6 @@ class Output(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
 
-class Reply(BaseModel):
-    """The part of a service's answer that a method reads; other fields are ignored."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    def failure(self) -> IntegrationError | None:
-        """Give the error that the service encodes inside an answer of status 200, if it has that habit."""
-        return None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
     """One operation of a provider, with its effect in MCP's words."""
@@ -98,16 +87,13 @@ class Method:
     destructive: bool
     idempotent: bool
     open_world: bool
+    repeatable: bool
+    """Whether sending the same request twice does no more than sending it once."""
 
     @property
     def description(self) -> str:
         """Give the docstring of the function: what a language model reads about the method."""
         return " ".join((self.function.__doc__ or "").split())
-
-    @property
-    def repeatable(self) -> bool:
-        """Say whether sending the same request twice does no more than sending it once."""
-        return self.read_only or self.idempotent
 
     @property
     def argument_names(self) -> dict[str, str]:
@@ -143,27 +129,17 @@ class Provider:
     max_response_bytes: int = 4_000_000
     function: dict[str, Any] = field(default_factory=dict)
     methods: dict[str, Method] = field(default_factory=dict, init=False)
+    default_method: str = field(default="", init=False)
+    base_urls: tuple[str, ...] = field(init=False)
+    setup_fields: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Check that the headers can be filled."""
+        """Derive what a call needs, and check that the headers can be filled."""
+        self.base_urls = (self.base_url,) if isinstance(self.base_url, str) else self.base_url
+        self.setup_fields = tuple(self.setup.model_fields) if self.setup else ()
         unknown = _placeholders(*self.headers.values()) - set(self.setup_fields)
         if unknown:
             raise TypeError(f"{self.name}: the headers name unknown setup fields: {sorted(unknown)}")
-
-    @property
-    def base_urls(self) -> tuple[str, ...]:
-        """Give the declared base URLs, the preferred one first."""
-        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url
-
-    @property
-    def setup_fields(self) -> tuple[str, ...]:
-        """Give the names of the setup's fields."""
-        return tuple(self.setup.model_fields) if self.setup else ()
-
-    @property
-    def default_method(self) -> str:
-        """Give the name of the method that a call without one means: the first declared."""
-        return next(iter(self.methods))
 
     def method(
         self,
@@ -191,7 +167,9 @@ class Provider:
                 destructive=destructive,
                 idempotent=idempotent,
                 open_world=open_world,
+                repeatable=read_only or idempotent,
             )
+            self.default_method = self.default_method or function.__name__
             return function
 
         return declare

@@ -1,14 +1,14 @@
 """Keep secrets out of whatever leaves the process: by value, in the forms they travel in, and by pattern.
 
-Values are remembered when a setup is read. The log's formatter calls `redact` as its last step, so it does not
-matter which library wrote the line or how deep in it the value sits.
+Values are appended to `remembered` when a setup is read. The log's formatter calls `redact` as its last step, so it
+does not matter how deep in a line the value sits.
 """
 
 import base64
+import functools
 import json
 import re
-import threading
-from collections import OrderedDict
+from collections import deque
 from urllib.parse import quote, quote_plus
 
 MASK = "[redacted]"
@@ -39,30 +39,23 @@ _PATTERNS = re.compile(
     )
 )
 
-_known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-_lock = threading.Lock()
-
-
-def remember(value: str) -> None:
-    """Keep `value` out of every line from now on."""
-    if len(value) < _MIN_LENGTH or value in _known:
-        return
-    with _lock:
-        _known[value] = _forms(value)
-        while len(_known) > _MAX_VALUES:
-            _known.popitem(last=False)
+remembered: deque[str] = deque(maxlen=_MAX_VALUES)
+"""The secret values in use: whoever reads one appends it, and the oldest falls out."""
 
 
 def redact(text: str) -> str:
     """Give `text` with every remembered value, in any of its forms, and everything that looks like a key masked."""
-    for forms in tuple(_known.values()):
-        for form in forms:
+    for value in tuple(remembered):
+        for form in _forms(value):
             if form in text:
                 text = text.replace(form, MASK)
     return _PATTERNS.sub(MASK, text)
 
 
+@functools.lru_cache(maxsize=2 * _MAX_VALUES)
 def _forms(value: str) -> tuple[str, ...]:
+    if len(value) < _MIN_LENGTH:
+        return ()
     raw = value.encode()
     forms = {value, quote(value), quote(value, safe=""), quote_plus(value), raw.hex(), raw.hex().upper()}
     for ascii_only in (True, False):

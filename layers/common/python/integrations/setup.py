@@ -9,14 +9,15 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from integrations.errors import (
     DependencyUnavailable,
-    InvalidRequest,
+    IntegrationError,
+    InvalidSetup,
     Misconfigured,
     MissingSetup,
     UnknownConnection,
@@ -48,12 +49,35 @@ class _Stored(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A stored setup. `version` changes when the secret is rotated; it is empty for one from the environment."""
+    """What a call reaches the service with: the caller's own setup, a stored one or the environment's.
+
+    `secret` names the stored one and `version` changes when it is rotated; both are empty for the others.
+    """
 
     setup: dict[str, Any] = field(default_factory=dict, repr=False)
     arguments: dict[str, Any] = field(default_factory=dict, repr=False)
-    base_url: str | None = field(default=None, repr=False)
+    base_urls: tuple[str, ...] = field(default=(), repr=False)
+    secret: str = ""
     version: str = ""
+    of_caller: bool = False
+
+    def blame(self, provider: "Provider", invalid: InvalidSetup) -> IntegrationError:
+        """Give the error of a setup that does not fit, by who can mend it."""
+        if self.of_caller:
+            return invalid
+        absent = [found for found in invalid.errors or [] if found["type"] == "missing"]
+        if absent:
+            fields = ", ".join(found["loc"][1] for found in absent)
+            return MissingSetup(
+                f"{provider.name} needs {fields}: send them as `setup` in the call, "
+                f"or store a connection with `integrations secrets put {provider.name}`.",
+                errors=absent,
+            )
+        return Misconfigured(
+            f"The stored connection of {provider.name} does not fit; "
+            f"store it again with `integrations secrets put {provider.name}`.",
+            errors=invalid.errors,
+        )
 
 
 @dataclass(slots=True)
@@ -86,13 +110,12 @@ class Connections:
         self._lock = threading.Lock()
         self._cache: dict[str, _Cached] = {}
 
-    def read(self, provider: str, name: str) -> Connection | None:
+    def read(self, secret: str) -> Connection | None:
         """Give the connection, or None where none is stored under that name.
 
         Raise DependencyUnavailable when Secrets Manager does not answer and nothing usable is cached, and
         Misconfigured when the stored value is not a connection.
         """
-        secret = _secret_name(provider, name)
         with self._lock:
             cached, now = self._cache.get(secret), self._clock()
             if cached and now < cached.ask_again_at:
@@ -105,9 +128,11 @@ class Connections:
                 cached.ask_again_at = now + REFRESH_EVERY
                 return cached.connection
 
-    def refresh(self, provider: str, name: str, seen: Connection) -> Connection | None:
-        """Read again after a 401. Give the connection if its version differs from `seen`'s, else None."""
-        secret = _secret_name(provider, name)
+    def refresh(self, seen: Connection) -> Connection | None:
+        """Read again after a 401. Give the connection if it is a stored one and was rotated, else None."""
+        secret = seen.secret
+        if not secret:
+            return None
         with self._lock:
             cached, now = self._cache.get(secret), self._clock()
             if cached and cached.connection.version != seen.version:
@@ -157,70 +182,72 @@ class Connections:
             raise DependencyUnavailable("Secrets Manager did not give the connection; call again.") from None
         except BotoCoreError:
             raise DependencyUnavailable("Secrets Manager did not answer; call again.") from None
-        return _parse(value)
+        return _parse(secret, value)
 
 
 connections = Connections()
 
 
-def stored(provider: "Provider", name: str | None) -> Connection | None:
-    """Give the connection of that name, or the default one, or None.
+def resolve(provider: "Provider", setup: dict[str, Any] | None, name: str | None) -> Connection:
+    """Give what the call reaches the service with: its own setup, the named connection, or the default one.
 
-    Without a name, a provider that takes no setup has no connection to look for. On a laptop the environment
-    stands in for a default connection that is not stored. Raise UnknownConnection for a name that is not stored.
+    A provider that takes no setup has no default connection to look for. On a laptop the environment stands in for
+    a default connection that is not stored. Raise UnknownConnection for a name that is not stored.
     """
+    if setup:
+        return _with_hosts(provider, Connection(setup, of_caller=True))
     if name is not None:
-        if not _NAME.fullmatch(name):
-            raise InvalidRequest(
-                "connection: a name is 1 to 64 letters, digits, dots, dashes and underscores.",
-                errors=[finding(["connection"], "name", "Not a connection's name")],
-            )
-        connection = connections.read(provider.name, name)
+        connection = connections.read(_secret_name(provider, name)) if _NAME.fullmatch(name) else None
         if connection is None:
             raise UnknownConnection(
                 f"{provider.name} has no connection of that name; "
                 f"store it with `integrations secrets put {provider.name} --connection NAME`.",
                 errors=[finding(["connection"], "unknown", "No such connection")],
             )
-        return connection
+    else:
+        connection = _default(provider)
+    return _with_hosts(provider, connection)
+
+
+def rotated(provider: "Provider", seen: Connection) -> Connection | None:
+    """Give the stored connection anew if it was rotated since it was `seen`, else None."""
+    fresh = connections.refresh(seen)
+    return fresh and _with_hosts(provider, fresh)
+
+
+def _default(provider: "Provider") -> Connection:
     if provider.setup is None:
-        return None
+        return Connection()
+    secret = _secret_name(provider, "default")
     if os.environ.get(_LOCAL) != "1":
-        return connections.read(provider.name, "default")
+        return connections.read(secret) or Connection()
     # On a laptop only the local store is asked, never an account that happens to be configured.
-    found = connections.read(provider.name, "default") if _ENDPOINTS & os.environ.keys() else None
-    return found or _from_environment(provider)
+    stored = connections.read(secret) if _ENDPOINTS & os.environ.keys() else None
+    return stored or _from_environment(provider)
 
 
-def missing(provider: "Provider", fields: list[str]) -> MissingSetup:
-    """Name the fields that are missing and the two remedies."""
-    return MissingSetup(
-        f"{provider.name} needs {', '.join(fields)}: send them as `setup` in the call, "
-        f"or store a connection with `integrations secrets put {provider.name}`.",
-        errors=[finding(["setup", name], "missing", "Field required") for name in fields],
-    )
+def _from_environment(provider: "Provider") -> Connection:
+    prefix = provider.name.upper()
+    variables = {name: f"{prefix}_{name.upper()}" for name in provider.setup_fields}
+    return Connection({name: os.environ[variable] for name, variable in variables.items() if variable in os.environ})
 
 
-def base_url_override(provider: "Provider") -> tuple[str, ...]:
+def _with_hosts(provider: "Provider", connection: Connection) -> Connection:
+    # A host that comes with a connection is used with that connection's credentials only.
+    return connection if connection.base_urls else replace(connection, base_urls=_replaced(provider))
+
+
+def _replaced(provider: "Provider") -> tuple[str, ...]:
     """Give what `<PROVIDER>_BASE_URL` holds: a comma list, empty when it is not set."""
-    value = os.environ.get(f"{provider.name.upper()}_BASE_URL", "")
-    return tuple(url.strip() for url in value.split(",") if url.strip())
+    urls = os.environ.get(f"{provider.name.upper()}_BASE_URL")
+    return tuple(url.strip() for url in urls.split(",") if url.strip()) if urls else ()
 
 
-def _from_environment(provider: "Provider") -> Connection | None:
-    found = {
-        name: os.environ[variable]
-        for name in provider.setup_fields
-        if (variable := f"{provider.name.upper()}_{name.upper()}") in os.environ
-    }
-    return Connection(setup=found) if found else None
+def _secret_name(provider: "Provider", name: str) -> str:
+    return f"{os.environ.get('INTEGRATIONS_PREFIX', 'integrations')}/{provider.name}/{name}"
 
 
-def _secret_name(provider: str, name: str) -> str:
-    return f"{os.environ.get('INTEGRATIONS_PREFIX', 'integrations')}/{provider}/{name}"
-
-
-def _parse(answer: dict[str, Any]) -> Connection:
+def _parse(secret: str, answer: dict[str, Any]) -> Connection:
     try:
         value = _Stored.model_validate(parse_request(answer.get("SecretString", "").encode()))
     except (NotPlain, ValidationError):
@@ -231,6 +258,7 @@ def _parse(answer: dict[str, Any]) -> Connection:
     return Connection(
         setup=value.setup or {},
         arguments=value.arguments or {},
-        base_url=value.base_url,
+        base_urls=(value.base_url,) if value.base_url else (),
+        secret=secret,
         version=answer.get("VersionId", ""),
     )
