@@ -75,6 +75,23 @@ def serve(port: int, key: str | None) -> None:
     server.serve(port, key)
 
 
+@main.command(epilog=_examples("integrations new acme", "integrations new llama_parse --title LlamaParse"))
+@click.argument("name")
+@click.option("--title", metavar="TEXT", help="The service's name as people write it; made from NAME when left out.")
+@_told
+def new(name: str, title: str | None) -> None:
+    """Start the provider NAME.
+
+    Writes functions/NAME/provider.py with one method, its event and its tests, then runs `sync`. All tests pass at
+    once; from there, change what the service does differently.
+    """
+    from devtools import scaffold
+    from devtools.project import ROOT
+
+    for path in scaffold.create(name, title):
+        click.echo(f"wrote {path.relative_to(ROOT)}")
+
+
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail when something is stale.")
 @_told
@@ -272,3 +289,24 @@ def revoke_key(key_id: str, stack: str | None) -> None:
         raise CommandError("There is no key with that id; `integrations keys list` shows those there are.")
     store.update(API_KEYS, lambda stored: keys.without(stored, key_id))
     click.echo(f"Revoked {key_id}.")
+
+
+@main.command()
+@_told
+def doctor() -> None:
+    """Check that what the project needs is there, and say how to get what is not.
+
+    Ends with 1 only when `make run` or `make test` would fail.
+    """
+    from devtools.doctor import examine
+
+    findings = list(examine())
+    for finding in findings:
+        mark, remedy = ("missing", f": {finding.remedy}") if finding.remedy else ("ok", "")
+        click.echo(f"{mark:8}{finding.what}{remedy}")
+    if any(finding.remedy and finding.needed for finding in findings):
+        raise CommandError("Something that `make run` or `make test` needs is missing.")
+
+
+if __name__ == "__main__":
+    main()

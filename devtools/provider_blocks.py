@@ -20,10 +20,10 @@ def sections(providers: list[Provider]) -> dict[str, str]:
         categories[provider.category].append(provider.name)
     by_category = sorted(categories.items())
     return {
-        "Parameters": _text({f"Enable{_pascal(name)}": _parameter(name, of) for name, of in by_category}),
-        "Conditions": _text({f"{_pascal(name)}Enabled": _condition(name) for name, _ in by_category}),
+        "Parameters": _text({f"Enable{pascal(name)}": _parameter(name, of) for name, of in by_category}),
+        "Conditions": _text({f"{pascal(name)}Enabled": _condition(name) for name, _ in by_category}),
         "Resources": "\n".join(_text({name: block}) for provider in providers for name, block in _resources(provider)),
-        "Outputs": _text({_pascal(provider.name): _output(provider) for provider in providers}),
+        "Outputs": _text({pascal(provider.name): _output(provider) for provider in providers}),
     }
 
 
@@ -37,11 +37,11 @@ def _parameter(category: str, providers: list[str]) -> Block:
 
 
 def _condition(category: str) -> "_Tag":
-    return _Tag("Equals", [_Tag("Ref", f"Enable{_pascal(category)}"), "true"])
+    return _Tag("Equals", [_Tag("Ref", f"Enable{pascal(category)}"), "true"])
 
 
 def _resources(provider: Provider) -> list[tuple[str, Block]]:
-    name, condition = _pascal(provider.name), f"{_pascal(provider.category)}Enabled"
+    name, condition = pascal(provider.name), f"{pascal(provider.category)}Enabled"
     function = {
         "Type": "AWS::Serverless::Function",
         "Condition": condition,
@@ -102,8 +102,8 @@ def _route(path: str) -> Block:
 def _output(provider: Provider) -> Block:
     return {
         "Description": f"ARN of the function of {provider.name}, for state machines and schedules",
-        "Condition": f"{_pascal(provider.category)}Enabled",
-        "Value": _Tag("GetAtt", f"{_pascal(provider.name)}Function.Arn"),
+        "Condition": f"{pascal(provider.category)}Enabled",
+        "Value": _Tag("GetAtt", f"{pascal(provider.name)}Function.Arn"),
     }
 
 
@@ -123,7 +123,8 @@ def _merged(generated: Block, declared: Block, place: str) -> Block:
     return merged
 
 
-def _pascal(name: str) -> str:
+def pascal(name: str) -> str:
+    """Give the name as the first part of logical ids: llama_parse is LlamaParse."""
     return "".join(part.capitalize() for part in name.split("_"))
 
 
