@@ -19,8 +19,6 @@ from tests.support.requirements_of_peers import peer_is_missing
 from tests.support.runtime_api import Function
 from tests.support.stack import ROOT, sam_tool
 
-pytest_plugins = ["tests.support.stack"]
-
 SOURCES = ("template.yaml", "make", "layers", "functions")
 # The layer holds compiled code, which must load here.
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]

@@ -1,17 +1,20 @@
 """The service's side of a Lambda function: the Runtime API on loopback, spoken to by AWS's own runtime client.
 
-    with Function(python, paths, code, "provider.handler", environment, log) as function:
-        result = function.invoke({"method": "search"})
+    function = Function(python, paths, code, "provider.handler", environment, log)
+    result = function.invoke({"method": "search"})
+    function.close()
 
 The function is a process of Lambda's Python that has nothing on its path but what it is given, as in Lambda: its
 code, the layer and the runtime's own packages.
 """
 
+import contextlib
 import json
 import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -19,8 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 NEXT = "/2018-06-01/runtime/invocation/next"
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:function"
@@ -38,7 +40,7 @@ class Result:
 
 
 class Function:
-    """A function that is running behind the Runtime API until the block ends."""
+    """A function that is running behind the Runtime API until it is closed."""
 
     def __init__(
         self,
@@ -78,16 +80,10 @@ class Function:
         """All that the function has written to its log."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
+    def close(self) -> None:
+        """End the function."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._api.close()
 
@@ -105,12 +101,17 @@ class _RuntimeApi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Conversation)
         self.events: queue.Queue[_Invocation | None] = queue.Queue()
         self.results: queue.Queue[Result] = queue.Queue()
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05})
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a connection that ended because the function was ended."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def close(self) -> None:
         self.events.put(None)
@@ -136,6 +137,8 @@ class _Conversation(BaseHTTPRequestHandler):
             200,
             invocation.event,
             {
+                # Without a content type the runtime client crashes.
+                "Content-Type": "application/json",
                 "Lambda-Runtime-Aws-Request-Id": str(uuid.uuid4()),
                 "Lambda-Runtime-Deadline-Ms": str(int((time.time() + invocation.seconds) * 1000)),
                 "Lambda-Runtime-Invoked-Function-Arn": ARN,

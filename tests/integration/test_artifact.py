@@ -1,0 +1,291 @@
+"""The code as it is uploaded: what is in it, and what it does behind AWS's own runtime client."""
+
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import upstream as reply
+from tests.support.artifact import Artifact, build
+from tests.support.aws import Secrets
+from tests.support.runtime_api import Function, Result
+from tests.support.stack import ROOT
+from tests.support.upstream import Request, Upstream
+
+# One worker builds once for all of these.
+pytestmark = pytest.mark.xdist_group("artifact")
+
+PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
+EVENTS = sorted(path.stem for path in ROOT.glob("events/*.json"))
+MEGABYTE = 1_000_000
+
+# Run by Lambda's Python, whose magic number and source hashes it compares with.
+CHECK_BYTECODE = """
+import importlib.util, json, pathlib, sys
+bad, good = [], 0
+for source in pathlib.Path(sys.argv[1]).rglob("*.py"):
+    compiled = pathlib.Path(importlib.util.cache_from_source(source))
+    expected = importlib.util.MAGIC_NUMBER + b"\\1\\0\\0\\0" + importlib.util.source_hash(source.read_bytes())
+    if compiled.is_file() and compiled.read_bytes()[:16] == expected:
+        good += 1
+    else:
+        bad.append(str(source))
+print(json.dumps([bad, good]))
+"""
+
+
+def function_name(provider: str) -> str:
+    return "".join(word.capitalize() for word in provider.split("_")) + "Function"
+
+
+def bytecode(artifact: Artifact, name: str) -> tuple[list[str], int]:
+    """Give the sources without valid unchecked bytecode, and how many have it."""
+    done = subprocess.run(
+        [artifact.python, "-I", "-c", CHECK_BYTECODE, artifact.code[name]],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    bad, good = json.loads(done.stdout)
+    return bad, good
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_layer_and_every_function_are_uploaded(artifact: Artifact) -> None:
+    folders = {path.parent.name for path in ROOT.glob("functions/*/*.py")}
+    assert artifact.code.keys() == {"CommonLayer"} | {function_name(name) for name in folders}
+
+
+def test_every_source_has_bytecode_that_lambda_takes_without_looking_at_it(
+    artifact: Artifact,
+) -> None:
+    for name in artifact.code:
+        bad, good = bytecode(artifact, name)
+        assert bad == []
+        assert good > 0
+
+
+def test_bytecode_that_is_checked_or_stale_would_be_noticed(artifact: Artifact, tmp_path: Path) -> None:
+    folder = tmp_path / "code"
+    folder.mkdir()
+    for name in ("checked", "stale", "missing", "right"):
+        (folder / f"{name}.py").write_text("value = 1\n")
+    for name, mode in (("checked", "checked-hash"), ("stale", "unchecked-hash")):
+        compile_with(artifact.python, folder / f"{name}.py", mode)
+    compile_with(artifact.python, folder / "right.py", "unchecked-hash")
+    (folder / "stale.py").write_text("value = 2\n")
+    bad, good = bytecode(Artifact(artifact.python, {"Code": folder}, {}), "Code")
+    assert sorted(Path(path).stem for path in bad) == ["checked", "missing", "stale"]
+    assert good == 1
+
+
+def compile_with(python: str, source: Path, mode: str) -> None:
+    command = [python, "-m", "compileall", "-q", "--invalidation-mode", mode, str(source)]
+    subprocess.run(command, check=True)
+
+
+def test_tracebacks_name_files_as_they_lie_in_lambda(artifact: Artifact) -> None:
+    layer = artifact.code["CommonLayer"] / "python/integrations/__pycache__"
+    (compiled,) = layer.glob("handler.cpython-313.pyc")
+    assert b"/opt/python/integrations/handler.py" in compiled.read_bytes()
+    function = artifact.code["WikipediaFunction"] / "__pycache__"
+    (compiled,) = function.glob("provider.cpython-313.pyc")
+    assert b"/var/task/provider.py" in compiled.read_bytes()
+
+
+def test_the_layer_is_small(artifact: Artifact) -> None:
+    layer = artifact.code["CommonLayer"]
+    size = sum(path.stat().st_size for path in layer.rglob("*") if path.is_file())
+    assert 5 * MEGABYTE < size <= 24 * MEGABYTE
+
+
+def test_the_layer_holds_the_pinned_packages_and_nothing_that_lambda_has(
+    artifact: Artifact,
+) -> None:
+    layer = artifact.code["CommonLayer"]
+    assert [path.name for path in layer.iterdir()] == ["python"]
+    pinned = set(
+        re.findall(
+            r"^([a-z0-9-]+)==([^ ]+)",
+            (ROOT / "layers/common/python/requirements.txt").read_text(),
+            re.MULTILINE,
+        )
+    )
+    installed = set()
+    for metadata in layer.glob("python/*.dist-info/METADATA"):
+        fields = dict(re.findall(r"^(Name|Version): (.+)$", metadata.read_text(), re.MULTILINE))
+        installed.add((re.sub(r"[-_.]+", "-", fields["Name"]).lower(), fields["Version"]))
+    assert installed == pinned
+    names = {path.name for path in (layer / "python").iterdir()}
+    assert not names & {"bin", "boto3", "botocore", "aws_xray_sdk", "requirements.txt"}
+
+
+def test_two_builds_in_two_places_are_the_same_byte_by_byte(
+    built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    again = build(tmp_path_factory.mktemp("again-and-elsewhere"))
+    first = digests(built)
+    assert len(first) > 500
+    assert digests(again) == first
+
+
+@pytest.fixture
+def run(artifact: Artifact, tmp_path: Path) -> Iterator[Callable[..., Function]]:
+    """Run functions of the artifact until the test ends."""
+    running: list[Function] = []
+
+    def start(name: str, **environment: str) -> Function:
+        log = tmp_path / f"{name}.log"
+        running.append(artifact.function(name, log, **environment))
+        return running[-1]
+
+    yield start
+    for function in running:
+        function.close()
+
+
+def event(name: str) -> Any:
+    return json.loads((ROOT / f"events/{name}.json").read_text())
+
+
+def http_event(provider: str, call: dict[str, Any]) -> dict[str, Any]:
+    """Give the event that API Gateway makes of a POST, payload version 2.0."""
+    path = f"/execute/{provider}/{call['method']}"
+    body = {key: value for key, value in call.items() if key != "method"}
+    return {
+        "version": "2.0",
+        "routeKey": f"POST /execute/{provider}/{{method}}",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "x-correlation-id": "artifact-1"},
+        "requestContext": {
+            "http": {"method": "POST", "path": path, "sourceIp": "192.0.2.1"},
+            "requestId": "request-1",
+            "stage": "$default",
+        },
+        "pathParameters": {"method": call["method"]},
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def test_every_provider_has_an_event() -> None:
+    assert {name.partition(".")[0] for name in EVENTS} == set(PROVIDERS)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_each_function_takes_its_event_and_raises_what_a_state_machine_can_catch(
+    run: Callable[..., Function], upstream: Upstream, name: str
+) -> None:
+    provider = name.partition(".")[0]
+    upstream.route(lambda _: reply.json({"message": "no"}, 401))
+    function = run(function_name(provider), **{f"{provider.upper()}_BASE_URL": upstream.url})
+    result = function.invoke(event(name))
+    assert upstream.requests, function.output()
+    assert result.failed
+    assert result.payload["errorType"] == "UpstreamDenied"
+    problem = json.loads(result.payload["errorMessage"])
+    assert (problem["code"], problem["status"]) == ("upstream_denied", 502)
+    assert problem["provider"] == provider
+    assert not result.payload.get("stackTrace")
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_each_function_answers_the_same_call_over_http_with_a_problem(
+    run: Callable[..., Function], upstream: Upstream, name: str
+) -> None:
+    provider = name.partition(".")[0]
+    upstream.route(lambda _: reply.json({"message": "no"}, 401))
+    function = run(function_name(provider), **{f"{provider.upper()}_BASE_URL": upstream.url})
+    result = function.invoke(http_event(provider, event(name)))
+    assert upstream.requests, function.output()
+    assert not result.failed
+    assert result.payload["statusCode"] == 502
+    headers = {key.lower(): value for key, value in result.payload["headers"].items()}
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["x-correlation-id"] == "artifact-1"
+    assert json.loads(result.payload["body"])["code"] == "upstream_denied"
+
+
+def test_algolia_searches_with_the_setup_of_the_call(run: Callable[..., Function], upstream: Upstream) -> None:
+    upstream.replies(algolia_hits())
+    function = run("AlgoliaFunction", ALGOLIA_BASE_URL=upstream.url)
+    result = function.invoke(event("algolia.search"))
+    assert_hits(result, function)
+    assert upstream.last.headers["x-algolia-api-key"] == "example-search-key"
+    assert "example-search-key" not in function.output()
+
+
+def test_algolia_searches_with_a_stored_connection(
+    run: Callable[..., Function], upstream: Upstream, secrets: Secrets
+) -> None:
+    stored = {"setup": {"application_id": "STOREDAPP", "api_key": "stored-search-key"}}
+    secrets.put("algolia/default", stored)
+    upstream.replies(algolia_hits(), algolia_hits())
+    function = run(
+        "AlgoliaFunction",
+        ALGOLIA_BASE_URL=upstream.url,
+        AWS_ENDPOINT_URL=secrets.url,
+        INTEGRATIONS_PREFIX="integrations",
+    )
+    call = {key: value for key, value in event("algolia.search").items() if key != "setup"}
+    assert_hits(function.invoke(call), function)
+    assert_hits(function.invoke(call), function)
+    assert upstream.last.headers["x-algolia-api-key"] == "stored-search-key"
+    assert "stored-search-key" not in function.output()
+    assert len(secrets.reads) == 1
+
+
+def algolia_hits() -> reply.Message:
+    hits = [{"objectID": "1", "name": "phone"}]
+    return reply.json({"hits": hits, "nbHits": 1, "page": 0, "nbPages": 1, "hitsPerPage": 5, "processingTimeMS": 1})
+
+
+def assert_hits(result: Result, function: Function) -> None:
+    assert not result.failed, result.payload
+    assert result.payload["hits"][0]["name"] == "phone", function.output()
+
+
+def test_wikipedia_reads_the_pages_that_it_finds(run: Callable[..., Function], upstream: Upstream) -> None:
+    ada = {"pageid": 974, "ns": 0, "title": "Ada Lovelace", "index": 1}
+
+    def wiki(request: Request) -> reply.Message:
+        if "generator" in request.query:
+            found = {**ada, "extract": "A mathematician.", "fullurl": "http://wiki.test/Ada"}
+            return reply.json({"batchcomplete": True, "query": {"pages": [found]}})
+        assert request.query["pageids"] == ["974"]
+        full = {**ada, "extract": "A mathematician. And a countess."}
+        return reply.json({"batchcomplete": True, "query": {"pages": [full]}})
+
+    upstream.route(wiki)
+    function = run("WikipediaFunction", WIKIPEDIA_BASE_URL=f"{upstream.url}/w")
+    result = function.invoke(http_event("wikipedia", event("wikipedia.search")))
+    assert result.payload["statusCode"] == 200, function.output()
+    (document,) = json.loads(result.payload["body"])["documents"]
+    assert document["metadata"]["title"] == "Ada Lovelace"
+    assert document["page_content"] == "A mathematician. And a countess."
+    assert {request.path for request in upstream.requests} == {"/w/api.php"}
+
+
+def test_running_compiles_nothing(run: Callable[..., Function], artifact: Artifact, upstream: Upstream) -> None:
+    before = [digests(artifact.code[name]) for name in ("CommonLayer", "AlgoliaFunction")]
+    upstream.replies(algolia_hits())
+    function = run("AlgoliaFunction", ALGOLIA_BASE_URL=upstream.url, PYTHONVERBOSE="1")
+    assert_hits(function.invoke(event("algolia.search")), function)
+    loaded = [line for line in function.output().splitlines() if "code object from" in line]
+    ours = [line for line in loaded if str(artifact.code["CommonLayer"]) in line]
+    assert len(ours) > 100
+    assert [line for line in ours if not line.endswith((".pyc'", ".pyc"))] == []
+    assert [digests(artifact.code[name]) for name in ("CommonLayer", "AlgoliaFunction")] == before
