@@ -1,0 +1,85 @@
+"""The way of a call is straight, and the page that describes it is true."""
+
+import re
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from functions.algolia.provider import provider
+from tests.support.calls import Context, http_event
+from tests.support.upstream import Upstream, json
+
+ROOT = Path(__file__).parents[1]
+
+
+def our_file(frame: FrameType) -> str | None:
+    path = Path(frame.f_code.co_filename)
+    if not path.is_relative_to(ROOT / "layers") and not path.is_relative_to(ROOT / "functions"):
+        return None
+    return str(path.relative_to(ROOT))
+
+
+class Tracer:
+    """Notes each file of ours that is entered from another one of ours."""
+
+    def __init__(self) -> None:
+        self.entered: list[str] = []
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> None:
+        file = our_file(frame) if event == "call" else None
+        if file is None:
+            return
+        caller = frame.f_back
+        while caller is not None and our_file(caller) is None:
+            caller = caller.f_back
+        came_from = our_file(caller) if caller is not None else None
+        # Two entries in a row without leaving are one visit: pydantic asks for each number of the arguments.
+        if came_from != file and self.entered[-1:] != [file]:
+            self.entered.append(file)
+
+
+@pytest.fixture
+def way(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setenv("ALGOLIA_BASE_URL", upstream.url)
+    upstream.route(lambda _: json({"hits": []}))
+    setup = {"application_id": "TESTAPP", "api_key": "search-key-0123456789"}
+    event = http_event(provider, {"setup": setup, "arguments": {"index_name": "i", "query": "q", "page": 1}})
+    handler = provider.handler
+    tracer = Tracer()
+    before = sys.getprofile()
+    sys.setprofile(tracer)
+    try:
+        reply = handler(event, Context())
+    finally:
+        sys.setprofile(before)
+    assert reply["statusCode"] == 200
+    return tracer.entered
+
+
+def test_no_file_is_entered_twice(way: list[str]) -> None:
+    assert len(way) == len(set(way)), way
+
+
+def test_the_page_describes_the_way(way: list[str]) -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    described = re.findall(r"^\| \d+ \| `([^`]+)` \|", page, re.MULTILINE)
+    assert described == way
+
+
+def test_the_picture_shows_the_way(way: list[str]) -> None:
+    picture = (ROOT / "docs/call.svg").read_text()
+    shown = re.findall(r">(\d+) ([\w/]+\.py)<", picture)
+    assert [int(number) for number, _ in shown] == list(range(1, len(way) + 1))
+    assert all(file.endswith(name) for file, (_, name) in zip(way, shown, strict=True))
+
+
+def test_one_file_imports_the_http_library_and_one_has_sockets() -> None:
+    files = [*ROOT.glob("layers/common/python/integrations/**/*.py"), *ROOT.glob("functions/**/*.py")]
+    wanted = re.compile(
+        r"^\s*(?:import|from) (httpx|httpcore|requests|urllib\.request|http\.client|aiohttp|socket)\b", re.M
+    )
+    importers = {path.name for path in files if wanted.search(path.read_text())}
+    assert importers == {"egress.py"}
