@@ -34,14 +34,18 @@ TEN = reply.json(list("ab"))  # ten bytes of JSON: ["a", "b"]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 
 
-def exchange(url: str, *, patience: float = 0.1) -> tuple[bytes, str]:
-    """What comes back for a plain GET, and how it ends: closed, reset, or open after a silence."""
+def exchange(url: str, expected: bytes, ending: str) -> tuple[bytes, str]:
+    """What comes back for a plain GET, and how it ends: closed, reset, or open after a silence.
+
+    What is expected only says how long to wait, so that a busy machine does not fail the test.
+    """
     address = urlsplit(url)
     received = b""
     with socket.create_connection((address.hostname, address.port), timeout=5) as client:
         client.sendall(b"GET / HTTP/1.1\r\nhost: peer\r\n\r\n")
-        client.settimeout(patience)
         while True:
+            done = ending == "open" and len(received) >= len(expected)
+            client.settimeout(0.1 if done else 5)
             try:
                 data = client.recv(65536)
             except TimeoutError:
@@ -60,7 +64,14 @@ def exchange(url: str, *, patience: float = 0.1) -> tuple[bytes, str]:
     ("fault", "expected", "ending"),
     [
         (TEN, HEAD + b'content-length: 10\r\n\r\n["a", "b"]', "open"),
-        (TEN.with_headers({"connection": "close"}), None, "closed"),
+        (
+            TEN.with_headers({"connection": "close"}),
+            HEAD + b'connection: close\r\ncontent-length: 10\r\n\r\n["a", "b"]',
+            "closed",
+        ),
+        (reply.drip_headers(60, TEN), b"H", "open"),
+        (reply.drip_body(60, TEN), HEAD + b"content-length: 10\r\n\r\n[", "open"),
+        (reply.slow(60, TEN), b"", "open"),
         (reply.hang(), b"", "open"),
         (reply.hang_headers(), b"HTTP/1.1 200 OK\r\ncontent-ty", "open"),
         (reply.hang_body(TEN), HEAD + b'content-length: 10\r\n\r\n["a",', "open"),
@@ -103,36 +114,29 @@ def exchange(url: str, *, patience: float = 0.1) -> tuple[bytes, str]:
     ids=lambda value: value.name if isinstance(value, Fault) else None,
 )
 def test_each_reply_is_on_the_wire_what_it_says(
-    upstream: Upstream, fault: Message | Fault, expected: bytes | None, ending: str
+    upstream: Upstream, fault: Message | Fault, expected: bytes, ending: str
 ) -> None:
     upstream.replies(fault)
-    received, ended = exchange(upstream.url)
-    assert ended == ending
-    if expected is not None:
-        assert received == expected
+    assert exchange(upstream.url, expected, ending) == (expected, ending)
 
 
-def test_a_dripped_body_takes_its_time_after_prompt_headers(upstream: Upstream) -> None:
-    upstream.replies(reply.drip_body(0.02, TEN))
-    begun = time.monotonic()
-    with httpx.stream("GET", upstream.url) as response:
-        headers_after = time.monotonic() - begun
-        assert len(list(response.iter_raw())) == 10
-    assert headers_after < 0.1 < 9 * 0.02 <= time.monotonic() - begun
-
-
-def test_dripped_headers_take_their_time(upstream: Upstream) -> None:
-    upstream.replies(reply.drip_headers(0.002, TEN))
-    begun = time.monotonic()
-    assert httpx.get(upstream.url).json() == ["a", "b"]
-    assert time.monotonic() - begun >= 0.002 * (len(TEN.head()) - 1)
-
-
-def test_a_slow_reply_is_right_and_late(upstream: Upstream) -> None:
-    upstream.replies(reply.slow(0.15, TEN))
-    begun = time.monotonic()
-    assert httpx.get(upstream.url).json() == ["a", "b"]
-    assert time.monotonic() - begun >= 0.15
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        (reply.drip_headers(0.002, TEN), 0.002 * (len(TEN.head()) - 1)),
+        (reply.drip_body(0.02, TEN), 0.02 * (len(TEN.body) - 1)),
+        (reply.slow(0.15, TEN), 0.15),
+    ],
+    ids=["drip_headers", "drip_body", "slow"],
+)
+def test_a_late_reply_takes_its_time_and_is_whole(upstream: Upstream, fault: Fault, seconds: float) -> None:
+    upstream.replies(fault, TEN)
+    with httpx.Client() as client:
+        begun = time.monotonic()
+        assert client.get(upstream.url).json() == ["a", "b"]
+        assert time.monotonic() - begun >= seconds
+        assert client.get(upstream.url).json() == ["a", "b"]
+    assert upstream.connections == 1
 
 
 def test_endless_chunks_go_on_until_the_client_leaves(upstream: Upstream) -> None:
@@ -316,7 +320,7 @@ def test_closing_is_prompt_and_leaves_no_thread() -> None:
         time.sleep(0.01)
     begun = time.monotonic()
     server.close()
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2
     assert set(threading.enumerate()) <= before
     server.verify()
     for client in clients:
@@ -342,7 +346,8 @@ def test_tls_is_trusted_by_who_knows_the_authority_and_the_name(
         server.replies(TEN, reply.reset_mid_body(TEN))
         with httpx.Client(verify=trusting, trust_env=False) as client:
             assert client.get(server.url).json() == ["a", "b"]
-            with pytest.raises(httpx.RemoteProtocolError):  # OpenSSL tells a reset as an end
+            # Before Python 3.13 a reset under TLS is told as an end of the stream.
+            with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
                 client.get(server.url)
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(server.url, trust_env=False)
@@ -362,7 +367,8 @@ def test_a_client_that_never_shakes_hands_does_not_hold_the_server(
             time.sleep(0.01)
         begun = time.monotonic()
         server.close()
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 2
+    server.verify()
 
 
 # The judge.
@@ -533,32 +539,27 @@ def test_judged(contract_peer):
 """
 
 
-def run_inner(folder: Path, **environment: str) -> str:
-    (folder / "test_inner.py").write_text(INNER_TESTS, encoding="utf-8")
+def test_the_fixtures_fail_a_test_whose_script_was_not_met(tmp_path: Path) -> None:
+    (tmp_path / "teapot.json").write_text(json.dumps(POT), encoding="utf-8")
+    (tmp_path / "test_inner.py").write_text(INNER_TESTS, encoding="utf-8")
     plugins = ("-p", "tests.support.upstream", "-p", "tests.support.contract_peer")
-    options = ("-q", "-rA", "--no-header", "-p", "no:cacheprovider", "--rootdir", str(folder))
-    outside = {
+    options = ("-q", "-rA", "--no-header", "-p", "no:cacheprovider", "--rootdir", str(tmp_path))
+    environment = {
         "PYTHONPATH": str(ROOT),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "COLUMNS": "200",
-        "CONTRACTS_DIR": "",
-        "REQUIRE_PEERS": "",
+        "CONTRACTS_DIR": str(tmp_path),
     }
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, *options, "test_inner.py"],
-        cwd=folder,
-        env=os.environ | outside | environment,
+        cwd=tmp_path,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    return done.stdout + done.stderr
-
-
-def test_the_fixtures_fail_a_test_whose_script_was_not_met(tmp_path: Path) -> None:
-    (tmp_path / "teapot.json").write_text(json.dumps(POT), encoding="utf-8")
-    output = run_inner(tmp_path, CONTRACTS_DIR=str(tmp_path))
+    output = done.stdout + done.stderr
     assert "PASSED test_inner.py::test_meets" in output, output
     assert re.search(r"ERROR test_inner.py::test_too_many_replies.*never asked", output)
     assert re.search(r"ERROR test_inner.py::test_too_many_requests.*no reply queued", output)
@@ -566,11 +567,17 @@ def test_the_fixtures_fail_a_test_whose_script_was_not_met(tmp_path: Path) -> No
     assert "4 passed, 3 errors" in output
 
 
-def test_a_missing_peer_skips_unless_peers_are_required(tmp_path: Path) -> None:
-    output = run_inner(tmp_path)
-    assert re.search(r"SKIPPED .*CONTRACTS_DIR does not name the folder", output), output
-    output = run_inner(tmp_path, REQUIRE_PEERS="1")
-    assert "ERROR test_inner.py::test_judged - Failed: REQUIRE_PEERS=1, but CONTRACTS_DIR" in output
+@pytest.mark.parametrize(("required", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)])
+def test_a_missing_peer_skips_unless_peers_are_required(
+    required: str,
+    outcome: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch.setenv("REQUIRE_PEERS", required)
+    monkeypatch.delenv("CONTRACTS_DIR", raising=False)
+    with pytest.raises(outcome, match="CONTRACTS_DIR does not name the folder"):
+        request.getfixturevalue("contract_peer")
 
 
 # Server processes.
@@ -592,6 +599,9 @@ def test_a_server_is_waited_for_and_ended_with_its_children(tmp_path: Path) -> N
         number = int(child(server) or 0)
         os.kill(number, 0)
     assert server.process.returncode == -signal.SIGTERM
+    end = time.monotonic() + 5  # a killed process takes a moment to be gone
+    while is_running(number) and time.monotonic() < end:
+        time.sleep(0.01)
     assert not is_running(number)
 
 

@@ -636,8 +636,9 @@ class Upstream:
 
 
 def _shut(sock: socket.socket) -> None:
+    # Not by an SSLSocket's own method: it takes the TLS state away from under the other thread.
     with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _read_request(wire: Wire, received: bytearray, number: int) -> Request:
