@@ -167,7 +167,7 @@ def test_access_is_logged_as_json_without_query_or_headers(stack: Stack) -> None
     (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
     assert stage["AccessLogSettings"]["DestinationArn"] == "<ApiLogGroup.Arn>"
     fields = json.loads(stage["AccessLogSettings"]["Format"])
-    assert {"requestId", "routeKey", "status", "sourceIp", "authorizerError"} <= fields.keys()
+    assert {"requestId", "routeKey", "status", "sourceIp", "keyId"} <= fields.keys()
     assert not any("query" in value or "header" in value for value in fields.values())
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,40 @@ def test_wikipedia_reads_the_pages_that_it_finds(run: Callable[..., Function], u
     assert document["metadata"]["title"] == "Ada Lovelace"
     assert document["page_content"] == "A mathematician. And a countess."
     assert {request.path for request in upstream.requests} == {"/w/api.php"}
+
+
+def api_event(method: str, path: str, **headers: str) -> dict[str, Any]:
+    http = {"method": method, "path": path, "sourceIp": "192.0.2.1"}
+    return {
+        "version": "2.0",
+        "type": "REQUEST",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "headers": headers,
+        "requestContext": {"http": http, "requestId": "request-1", "stage": "$default"},
+    }
+
+
+def test_the_registry_answers_without_the_layer(run: Callable[..., Function]) -> None:
+    function = run("RegistryFunction")
+    health = function.invoke(api_event("GET", "/health")).payload
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert health["statusCode"] == 200
+    assert json.loads(health["body"]) == {"status": "ok", "version": version}
+    catalog = json.loads(function.invoke(api_event("GET", "/integrations")).payload["body"])
+    assert [entry["provider"] for entry in catalog] == PROVIDERS
+
+
+def test_the_authorizer_knows_a_stored_key_without_the_layer(run: Callable[..., Function], secrets: Secrets) -> None:
+    digest = hashlib.sha256(b"right-secret").hexdigest()
+    secrets.put("api-keys", {"keys": {"me": {"sha256": digest}}})
+    function = run("AuthorizerFunction", AWS_ENDPOINT_URL=secrets.url, INTEGRATIONS_PREFIX="integrations")
+    verdicts = [
+        function.invoke(api_event("POST", "/execute/wikipedia", **{"x-api-key": key})).payload["isAuthorized"]
+        for key in ("me.right-secret", "me.wrong-secret", "you.right-secret", "")
+    ]
+    assert verdicts == [True, False, False, False]
+    assert "right-secret" not in function.output()
 
 
 def test_running_compiles_nothing(run: Callable[..., Function], artifact: Artifact, upstream: Upstream) -> None:
