@@ -10,6 +10,8 @@ PORT ?= 8000
 
 # Only a Python that is given is used: uv would otherwise download one.
 export UV_PYTHON_DOWNLOADS := never
+# As pip does: the machine's certificate authorities, among which may be that of a company's proxy.
+export UV_SYSTEM_CERTS ?= 1
 # The tools must not phone home, nor look for an AWS account to lint a file.
 export SAM_CLI_TELEMETRY := 0
 export AWS_DEFAULT_REGION ?= us-east-1
@@ -43,7 +45,7 @@ check: setup ## Lint, types, generated files, template
 
 .PHONY: build
 build: $(VENV)/sam/.installed ## Build what `sam deploy` uploads, into .aws-sam (needs Python 3.13)
-	@MAKEFLAGS= $(SAM)/sam build
+	@MAKEFLAGS=--no-print-directory $(SAM)/sam build
 
 .PHONY: lock
 lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.in

@@ -61,7 +61,7 @@ def lambda_python() -> str:
         check=False,
     )
     if found.returncode:
-        peer_is_missing(f"no Python 3.13 was found: {found.stderr.strip()}")
+        peer_is_missing("no Python 3.13 with pip, which Lambda runs and the build compiles with, was found")
     return found.stdout.strip()
 
 
