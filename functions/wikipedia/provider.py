@@ -149,7 +149,7 @@ def _which_pages(args: SearchArguments) -> dict[str, Any]:
     """Ask for the pages, each with its introduction, its address and whether it is a disambiguation page."""
     if args.exact_title:
         # The separator in front makes a title with a bar in it one (invalid) title, not two.
-        which: dict[str, Any] = {"titles": f"\x1f{args.query}", "redirects": 1}
+        which: dict[str, Any] = {"titles": f"\x1f{args.query}"}
     else:
         which = {
             "generator": "search",
@@ -160,6 +160,7 @@ def _which_pages(args: SearchArguments) -> dict[str, Any]:
     return {
         **_COMMON,
         **which,
+        "redirects": 1,
         "prop": "extracts|info|pageprops",
         "exintro": 1,
         "exlimit": "max",

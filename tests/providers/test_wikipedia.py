@@ -86,6 +86,12 @@ def test_an_exact_title_follows_redirects(wiki: str) -> None:
     assert "chemical element" in document["page_content"]
 
 
+def test_a_redirect_that_matches_gives_its_target(wiki: str) -> None:
+    [document] = search(query="Quicksilver", limit=1)["documents"]
+    assert document["metadata"]["title"] == "Mercury (element)"
+    assert document["page_content"]
+
+
 def test_a_disambiguation_page_is_skipped_and_said_so(wiki: str) -> None:
     found = search(query="Mercury", limit=10)
     assert "Mercury" not in titles(found)
@@ -155,6 +161,7 @@ def test_what_is_sent(fake: Upstream) -> None:
         "gsrsearch": ["tea & cake"],
         "gsrwhat": ["text"],
         "gsrlimit": ["3"],
+        "redirects": ["1"],
         "prop": ["extracts|info|pageprops"],
         "explaintext": ["1"],
         "exintro": ["1"],
