@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 CACHED_FOR = 60.0  # seconds after which a revoked key works no longer
@@ -33,11 +34,6 @@ def handler(event: Any, context: Any) -> dict[str, Any]:  # noqa: ARG001  # Lamb
         return _verdict(allowed=False)
 
 
-def forget() -> None:
-    """Read the keys again at the next request."""
-    _keys.forget()
-
-
 def _is_preflight(event: Any) -> bool:
     """A browser's preflight carries no key. It passes where the API answers other origins, to no function but one."""
     asks = event["requestContext"]["http"]["method"] == "OPTIONS"
@@ -56,7 +52,7 @@ def _sent_key(headers: dict[str, str]) -> str:
 
 
 def _is_known(key_id: str, secret: str) -> bool:
-    digest = _keys.digests().get(key_id)
+    digest = keys.digests().get(key_id)
     sent = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
     equal = hmac.compare_digest(sent, digest or _NO_DIGEST)
     return equal and digest is not None and bool(secret)
@@ -71,38 +67,40 @@ def _log(message: str, error: Exception) -> None:
     print(json.dumps(line), flush=True)  # noqa: T201  # standard output is Lambda's log
 
 
-class _Keys:
-    """The digest of each key's secret, read once a minute."""
+class Keys:
+    """The digest of each key's secret, read once a minute. `clock` gives seconds.
 
-    def __init__(self) -> None:
+    The wall clock, because the monotonic one may stand still while Lambda keeps the environment frozen.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Start again from nothing."""
         self._client: Any = None
         self._digests: dict[str, bytes] = {}
-        self._read_at = float("-inf")
-        self._ask_again_at = float("-inf")
+        self._read_at = self._ask_again_at = float("-inf")
 
     def digests(self) -> dict[str, bytes]:
-        """Give them by key id; none at all where the secret does not exist, or cannot be read and is not cached."""
+        """Give them by key id; none at all where the secret is missing or damaged, or cannot be read at the start."""
         with self._lock:
-            # The wall clock, because the monotonic one may stand still while Lambda keeps the environment frozen.
-            now = time.time()
+            now = self._clock()
             if now >= self._ask_again_at:
                 self._read(now)
             return self._digests
-
-    def forget(self) -> None:
-        """Read them again at the next use."""
-        with self._lock:
-            self._ask_again_at = float("-inf")
 
     def _read(self, now: float) -> None:
         try:
             self._digests = self._fetch()
             self._read_at, self._ask_again_at = now, now + CACHED_FOR
-        except Exception as error:  # noqa: BLE001  # boto3 has many; each means that the keys are not known now
+        except Exception as error:  # noqa: BLE001  # boto3 has many, and the value may be anything
             _log("the API keys could not be read", error)
             self._ask_again_at = now + ASK_AGAIN_AFTER
-            if now - self._read_at > STALE_FOR or type(error).__name__ == "ResourceNotFoundException":
+            # Whoever deletes or empties the secret wants nobody in: only an outage leaves the keys as they are.
+            if not _is_outage(error) or now - self._read_at > STALE_FOR:
                 self._digests = {}
 
     def _fetch(self) -> dict[str, bytes]:
@@ -118,4 +116,19 @@ class _Keys:
         return {key_id: bytes.fromhex(record["sha256"]) for key_id, record in records.items()}
 
 
-_keys = _Keys()
+def _is_outage(error: Exception) -> bool:
+    """Say whether Secrets Manager failed to answer, rather than answered that there is nothing for us."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or error.response.get("Error", {}).get("Code") == "ThrottlingException"
+    return isinstance(error, BotoCoreError)
+
+
+keys = Keys()
+
+
+def forget() -> None:
+    """Read the keys again at the next request."""
+    keys.forget()
