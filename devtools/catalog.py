@@ -10,7 +10,10 @@ from integrations.version import VERSION
 
 def catalog(providers: list[Provider]) -> str:
     """Give functions/registry/catalog.json."""
-    content = {"version": VERSION, "providers": [_entry(provider) for provider in providers]}
+    content = {
+        "version": VERSION,
+        "providers": sorted(map(_entry, providers), key=lambda entry: str(entry["provider"])),
+    }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 

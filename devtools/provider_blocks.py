@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from devtools.errors import CommandError
 from integrations import Provider
 
 Block = dict[str, Any]
@@ -15,8 +16,9 @@ _SIMPLE = re.compile(r"[A-Za-z0-9_./:$-]+")
 
 def sections(providers: list[Provider]) -> dict[str, str]:
     """Give the YAML for each top-level section of the template."""
+    providers = sorted(providers, key=lambda provider: provider.name)
     categories: dict[str, list[str]] = defaultdict(list)
-    for provider in sorted(providers, key=lambda provider: provider.name):
+    for provider in providers:
         categories[provider.category].append(provider.name)
     by_category = sorted(categories.items())
     return {
@@ -117,7 +119,7 @@ def _merged(generated: Block, declared: Block, place: str) -> Block:
         elif isinstance(before, list) and isinstance(value, list):
             merged[name] = type(before)([*before, *value])
         elif name in ("CodeUri", "Events") or isinstance(before, dict | list):
-            raise TypeError(f"{place}: function[{name!r}] does not fit what is generated there")
+            raise CommandError(f"{place}: function[{name!r}] does not fit what is generated there.")
         else:
             merged[name] = value
     return merged

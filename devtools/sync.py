@@ -31,13 +31,13 @@ def stale() -> list[Path]:
 def _stale() -> dict[Path, str]:
     providers = [load_provider(name) for name in provider_names()]
     generated = {
-        TEMPLATE: _between_markers(TEMPLATE.read_text(encoding="utf-8"), provider_blocks.sections(providers)),
+        TEMPLATE: between_markers(TEMPLATE.read_text(encoding="utf-8"), provider_blocks.sections(providers)),
         FUNCTIONS / "registry" / "catalog.json": catalog(providers),
     }
     return {path: text for path, text in generated.items() if not path.exists() or path.read_text("utf-8") != text}
 
 
-def _between_markers(text: str, sections: dict[str, str]) -> str:
+def between_markers(text: str, sections: dict[str, str]) -> str:
     """Replace what stands between the markers of each top-level section."""
     for name, content in sections.items():
         head, found, rest = text.partition(f"\n{name}:\n")

@@ -38,7 +38,7 @@ class Route:
 
 def read_routes(path: Path) -> list[Route]:
     """Read every route of the template's HTTP APIs, with the functions behind them."""
-    template = load(path)
+    template = parse(path.read_text(encoding="utf-8"))
     resources = template["Resources"]
     functions = {
         logical_id: _function(logical_id, resource["Properties"], template["Globals"]["Function"])
@@ -53,10 +53,9 @@ def read_routes(path: Path) -> list[Route]:
     ]
 
 
-def load(path: Path) -> dict[str, Any]:
+def parse(text: str) -> dict[str, Any]:
     """Read a template; the short forms of intrinsic functions become the long ones."""
-    with path.open(encoding="utf-8") as text:
-        template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader with CloudFormation's tags
+    template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader with CloudFormation's tags
     return template
 
 

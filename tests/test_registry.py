@@ -74,7 +74,7 @@ def test_schemas_show_the_plain_names_and_hide_no_secret_field() -> None:
         ("GET", "/", 404, "not_found", None),
         ("GET", "/nothing", 404, "not_found", None),
         ("GET", "/health/x", 404, "not_found", None),
-        ("GET", "/integrations/", 404, "unknown_provider", None),
+        ("GET", "/integrations/", 404, "not_found", None),
         ("GET", "/integrations/nobody", 404, "unknown_provider", None),
         ("GET", "/integrations/wikipedia/x/y", 404, "not_found", None),
         ("POST", "/execute/nobody", 404, "unknown_provider", None),

@@ -57,7 +57,7 @@ def _check(name: str, title: str) -> None:
         raise UsageError(
             "A title is the service's name as people write it: letters, digits, spaces and .&+-, at most 40."
         )
-    written = template.load(TEMPLATE)
+    written = template.parse(TEMPLATE.read_text(encoding="utf-8"))
     ids = {f"{pascal(name)}Function", f"{pascal(name)}LogGroup", pascal(name)}
     if taken := ids & (written["Resources"].keys() | written["Outputs"].keys()):
         raise UsageError(f"template.yaml has a {taken.pop()} already; choose another name.")

@@ -35,6 +35,8 @@ def handler(event: dict[str, Any], context: Any) -> Response:  # noqa: ARG001  #
 def _answer(method: str, path: list[str]) -> Response:
     """Answer by the path, then by the HTTP method."""
     match path:
+        case _ if "" in path:
+            return _not_found()
         case ["health"]:
             return _only("GET", method) or _json(_HEALTH)
         case ["integrations"]:
@@ -43,7 +45,7 @@ def _answer(method: str, path: list[str]) -> Response:
             return _only("GET", method) or (_json(_ENTRIES[name]) if name in _ENTRIES else _unknown_provider())
         case ["execute", name] | ["execute", name, _] if name not in _ENTRIES:
             return _unknown_provider()
-        case ["execute", _] | ["execute", _, _] if path[-1]:
+        case ["execute", _] | ["execute", _, _]:
             # A call of a provider that is there goes to its own function, by a route of its own.
             return _only("POST", method) or _not_deployed()
         case _:
