@@ -1,7 +1,9 @@
 """What is installed is what is deployed, and the pins name packages and nothing of where they came from."""
 
+import os
 import re
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -46,6 +48,59 @@ def test_every_pin_has_hashes_and_names_no_place(path: Path) -> None:
         assert "--hash=sha256:" in entry, entry
     assert "://" not in text
     assert not re.search(r"--(index|extra-index|find-links|trusted-host)|(?<!\w)/\w", text)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.in")), ids=lambda path: path.stem)
+def test_every_wanted_package_is_pinned(path: Path) -> None:
+    wanted = set(re.findall(r"^([a-z0-9][a-z0-9-]*)", path.read_text(), re.MULTILINE))
+    pinned = LAYER if path.stem == "layer" else path.with_suffix(".txt")
+    assert wanted
+    assert wanted <= set(pins(pinned))
+
+
+def find_python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Look for a Python on a PATH that is this folder alone."""
+    return subprocess.run(
+        ["/bin/sh", ROOT / "make/python.sh", *arguments],
+        env={"PATH": str(folder), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_python_that_only_prints_an_error_is_passed_over(tmp_path: Path) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    pretender = tmp_path / "python3"
+    pretender.write_text("#!/bin/sh\necho 'command not found' >&2\nexit 127\n")
+    pretender.chmod(0o755)
+    real = tmp_path / f"python{version}"
+    real.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    real.chmod(0o755)
+    found = find_python(tmp_path, version, "--", "venv")
+    assert (found.stdout, found.stderr, found.returncode) == (f"{real}\n", "", 0)
+
+
+def test_a_missing_python_is_named_with_the_remedy(tmp_path: Path) -> None:
+    found = find_python(tmp_path, "3.13", "--", "pip")
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert found.stderr == (
+        "No Python that runs was found for one of the versions: 3.13.\n"
+        "Install one (python.org, your system's packages, pyenv or uv) and put it on PATH.\n"
+    )
+
+
+def test_a_python_without_a_module_is_named_with_the_remedy(tmp_path: Path) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    (tmp_path / "python3").symlink_to(os.path.realpath(sys.executable))
+    found = find_python(tmp_path, version, "--", "venv", "no_such_module")
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert found.stderr == (
+        f"{tmp_path}/python3 runs but lacks one of the modules: venv no_such_module.\n"
+        "Debian and Ubuntu keep them apart: apt-get install python3-venv python3-pip.\n"
+    )
 
 
 def test_no_lock_file_of_another_tool_is_kept() -> None:
