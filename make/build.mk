@@ -19,6 +19,7 @@ build-CommonLayer: CODE := $(ARTIFACTS_DIR)/python
 build-CommonLayer: | python3.13
 	$(copy_source)
 	$(install_requirements)
+	@sh $(HERE)authorities.sh "$(CODE)/certifi/cacert.pem" "$(CODE)/integrations/authorities"
 	$(call compile_bytecode,/opt)
 
 build-%Function: CODE = $(ARTIFACTS_DIR)

@@ -133,6 +133,12 @@ def test_the_layer_holds_the_pinned_packages_and_nothing_that_lambda_has(
     assert not names & {"bin", "boto3", "botocore", "aws_xray_sdk", "requirements.txt"}
 
 
+def test_the_layer_holds_each_certificate_authority_in_a_file_of_its_own(artifact: Artifact) -> None:
+    layer = artifact.code["CommonLayer"] / "python"
+    bundle = (layer / "certifi/cacert.pem").read_text()
+    assert len(list((layer / "integrations/authorities").iterdir())) == bundle.count("BEGIN CERTIFICATE") > 100
+
+
 def test_two_builds_in_two_places_are_the_same_byte_by_byte(
     built: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
