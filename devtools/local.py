@@ -10,9 +10,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from devtools.template import Function
+if TYPE_CHECKING:
+    from devtools.template import Function
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's
@@ -91,7 +92,7 @@ class Functions:
         self._modules: list[ModuleType] = []
         self._lock = threading.Lock()
 
-    def run(self, function: Function, event: dict[str, Any]) -> Any:
+    def run(self, function: "Function", event: dict[str, Any]) -> Any:
         """Call the function's handler with the event."""
         handler = self._handlers.get(function.logical_id) or self._load(function)
         return handler(event, Context(function.name, function.memory, function.timeout))
@@ -104,7 +105,7 @@ class Functions:
             if hasattr(module, "forget"):
                 module.forget()
 
-    def _load(self, function: Function) -> Callable[[Any, Any], Any]:
+    def _load(self, function: "Function") -> Callable[[Any, Any], Any]:
         with self._lock:
             module = importlib.import_module(function.module)
             handler: Callable[[Any, Any], Any] = getattr(module, function.attribute)
@@ -113,7 +114,7 @@ class Functions:
         return handler
 
 
-def report_fault(function: Function) -> None:
+def report_fault(function: "Function") -> None:
     """Write the exception that is being handled to standard error, as Lambda writes it to the log."""
     sys.stderr.write(f"{function.name} raised:\n{traceback.format_exc()}")
     sys.stderr.flush()

@@ -3,9 +3,12 @@
 import importlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devtools.errors import UsageError
-from integrations import Provider
+
+if TYPE_CHECKING:
+    from integrations import Provider
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = ROOT / "functions"
@@ -22,15 +25,17 @@ def provider_names() -> list[str]:
     return sorted(path.parent.name for path in FUNCTIONS.glob("*/provider.py"))
 
 
-def find_provider(name: str) -> Provider:
+def find_provider(name: str) -> "Provider":
     """Import the provider that a person named. Raise UsageError where there is none."""
     if name not in provider_names():
         raise UsageError(f"There is no provider of that name; there are: {', '.join(provider_names())}.")
     return load_provider(name)
 
 
-def load_provider(name: str) -> Provider:
+def load_provider(name: str) -> "Provider":
     """Import the provider of a folder."""
+    from integrations import Provider  # the packages of the layer, which `--help` need not wait for
+
     provider = importlib.import_module(f"functions.{name}.provider").provider
     if not isinstance(provider, Provider):
         raise TypeError(f"functions/{name}/provider.py: `provider` is not a Provider")

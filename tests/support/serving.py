@@ -79,13 +79,11 @@ def _is_ready(server: Server) -> bool:
     return bool(server.find(_READY) and server.find(r"(?m)^(curl) .*\n"))
 
 
-def integrations(
-    home: Path, *arguments: str, stdin: str = "", cwd: Path = ROOT, **changes: str
-) -> subprocess.CompletedProcess[str]:
+def integrations(home: Path, *arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
     """Run the command to its end."""
     return subprocess.run(
         [*COMMAND, *arguments],
-        cwd=cwd,
+        cwd=ROOT,
         env=environment(home, **changes),
         input=stdin,
         capture_output=True,
