@@ -236,6 +236,13 @@ def test_a_response_over_the_limit(upstream: Upstream, monkeypatch: pytest.Monke
     assert (reply.status, reply.body["code"]) == (502, "response_too_large")
 
 
+@pytest.mark.parametrize(
+    "change", [{"body": 7}, {"headers": ["x-correlation-id"]}, {"headers": None, "pathParameters": None}]
+)
+def test_http_event_that_no_gateway_makes(change: dict[str, Any]) -> None:
+    assert respond(provider, http_event(provider, {}) | change).status in (400, 424)
+
+
 # Direct invoke, Step Functions, EventBridge, Scheduler.
 
 
@@ -285,6 +292,7 @@ def test_schedule_without_an_input_of_its_own() -> None:
         ({"detail-type": "x", "detail": [CANARY]}, "InvalidRequest"),
         ({"detail-type": "x", "detail": CANARY}, "InvalidRequest"),
         ({"httpMethod": "POST", "path": "/", "body": CANARY}, "InvalidRequest"),
+        ({"version": "2.0", "requestContext": {"http": CANARY}}, "InvalidRequest"),
     ],
 )
 def test_failure_is_raised_by_name_with_the_problem_as_its_message(event: Any, name: str) -> None:

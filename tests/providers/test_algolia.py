@@ -111,6 +111,13 @@ def test_an_index_name_stays_one_segment(fake: Upstream, index: str) -> None:
     assert fake.last.path.startswith("/1/indexes/")
 
 
+@pytest.mark.parametrize("index", [".", ".."])
+def test_an_index_name_that_would_leave_its_place_is_named(fake: Upstream, index: str) -> None:
+    reply = search(index_name=index)
+    assert (reply.status, reply.body["errors"][0]["loc"]) == (422, ["arguments", "index_name"])
+    assert fake.requests == []
+
+
 @pytest.mark.parametrize("status", [403, 401])
 def test_a_rejected_key(algolia: ContractPeer, status: int) -> None:
     algolia.replies(script.json({"message": "Invalid Application-ID or API key", "status": status}, status=status))

@@ -112,13 +112,15 @@ def _deadline(context: Any) -> float:
 
 def _is_http(event: Any) -> bool:
     context = event.get("requestContext") if isinstance(event, dict) else None
-    return isinstance(context, dict) and event.get("version") == "2.0" and "http" in context
+    return isinstance(context, dict) and event.get("version") == "2.0" and isinstance(context.get("http"), dict)
 
 
 def _read_http(provider: "Provider", event: dict[str, Any], deadline: float) -> Call:
     """Read a call off an HTTP API or Function URL event."""
     method = _method_of_route(provider, event)
     body = event.get("body") or ""
+    if not isinstance(body, str):
+        raise InvalidRequest("The body is not text.")
     if len(body) > MAX_BODY * 4 / 3:  # before decoding; base64 makes four characters of three bytes
         raise _too_large()
     try:
@@ -203,8 +205,9 @@ def _method_of_route(provider: "Provider", event: dict[str, Any]) -> str | None:
 
 def _correlation_id_of_http(event: dict[str, Any]) -> str:
     """Take the caller's id if it is fit for a header and a log line, else API Gateway's."""
-    headers = event.get("headers") or {}
-    for candidate in (headers.get("x-correlation-id"), event["requestContext"].get("requestId")):
+    headers = event.get("headers")
+    sent = headers.get("x-correlation-id") if isinstance(headers, dict) else None
+    for candidate in (sent, event["requestContext"].get("requestId")):
         if isinstance(candidate, str) and _CORRELATION_ID.fullmatch(candidate):
             return candidate
     return str(uuid.uuid4())

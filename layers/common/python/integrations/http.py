@@ -27,7 +27,7 @@ from integrations.errors import (
     UpstreamBadResponse,
     UpstreamRateLimited,
 )
-from integrations.findings import finding
+from integrations.findings import finding, sentence
 
 if TYPE_CHECKING:
     from integrations.provider import Arguments, Provider, Setup
@@ -77,11 +77,11 @@ class Http:
 
     def get(self, path: str, *segments: str, reply: type[_R], params: dict[str, Any] | None = None) -> _R:
         """Send a GET and give its answer as a `reply`. Raise the upstream errors of `errors.py`."""
-        return self._send("GET", _path(path, segments), reply, params=params)
+        return self._send("GET", self._path(path, segments), reply, params=params)
 
     def post(self, path: str, *segments: str, reply: type[_R], json: Any) -> _R:
         """Send a POST with a JSON body and give its answer as a `reply`. Raise the upstream errors."""
-        return self._send("POST", _path(path, segments), reply, body=json)
+        return self._send("POST", self._path(path, segments), reply, body=json)
 
     def each(self, function: Callable[[_Item], _T], items: Iterable[_Item]) -> list[_T]:
         """Call `function` with each item, in parallel, and give the results in order; the first error is raised."""
@@ -89,6 +89,15 @@ class Http:
 
         with ThreadPoolExecutor(MAX_PARALLEL) as pool:
             return list(pool.map(function, items))
+
+    def _path(self, template: str, segments: tuple[str, ...]) -> str:
+        for segment in segments:
+            # Dots survive quoting, and a URL with ".." goes elsewhere than the method meant.
+            if segment in ("", ".", ".."):
+                name = next((name for name, value in self.arguments if value == segment), "")
+                found = [finding(["arguments", name], "segment", "Must not be empty, '.' or '..'")]
+                raise InvalidArguments(sentence(found), errors=found)
+        return template.format(*(quote(segment, safe="") for segment in segments))
 
     def _send(self, method: str, path: str, reply: type[_R], **content: Any) -> _R:
         headers = self._headers()
@@ -189,13 +198,6 @@ class Http:
 
 def _reveal(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def _path(template: str, segments: tuple[str, ...]) -> str:
-    # Dots survive quoting, and a URL with ".." goes elsewhere than the method meant.
-    if any(segment in ("", ".", "..") for segment in segments):
-        raise InvalidArguments("An argument that is part of the address must not be empty, '.' or '..'.")
-    return template.format(*(quote(segment, safe="") for segment in segments))
 
 
 def _wait_unless_fresh(hosts: int) -> Callable[[RetryCallState], float]:

@@ -34,9 +34,7 @@ class _Stdout(logging.StreamHandler[TextIO]):
         return sys.stdout
 
 
-logger = Logger(
-    service="integrations", level="INFO", location=None, logger_formatter=RedactingFormatter(), logger_handler=_Stdout()
-)
+logger = Logger(service="integrations", location=None, logger_formatter=RedactingFormatter(), logger_handler=_Stdout())
 
 
 def record(facts: dict[str, Any], outcome: str, seconds: float, error: Exception | None) -> None:
