@@ -10,7 +10,7 @@ import pytest
 
 from functions.algolia.provider import provider
 from tests.support.calls import Context, http_event
-from tests.support.upstream import Upstream, json
+from tests.support.upstream import Upstream, drip_body, json
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,7 +44,7 @@ class Tracer:
 @pytest.fixture
 def way(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("ALGOLIA_BASE_URL", upstream.url)
-    upstream.route(lambda _: json({"hits": []}))
+    upstream.route(lambda _: drip_body(0.001, json({"hits": []})))
     setup = {"application_id": "TESTAPP", "api_key": "search-key-0123456789"}
     event = http_event(provider, {"setup": setup, "arguments": {"index_name": "i", "query": "q", "page": 1}})
     handler = provider.handler

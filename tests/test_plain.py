@@ -24,7 +24,7 @@ PLAIN = st.recursive(
 
 
 def parse(text: bytes) -> object:
-    return decoded_json([text], "", 10_000_000)
+    return decoded_json(text, "", 10_000_000)
 
 
 @given(PLAIN)

@@ -1,8 +1,7 @@
-"""The body of an answer: out of its content coding, piece by piece and up to a limit, and out of JSON."""
+"""The body of an answer: out of its content coding, never further than a limit, and out of JSON."""
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic_core import from_json
@@ -21,55 +20,36 @@ class TooLarge(ValueError):
     """The decoded body is larger than the limit."""
 
 
-def decoded_json(chunks: Iterable[bytes], coding: str, limit: int) -> Any:
-    """Give the JSON of a body of at most `limit` decoded bytes: strict, finite, at most some 200 levels deep.
+def decoded_json(body: bytes, coding: str, limit: int) -> Any:
+    """Give the JSON of a body that decodes to at most `limit` bytes: strict, finite, at most some 200 levels deep.
 
     At most one coding is taken: 590 bytes of doubly compressed zeros are 256 MB. Raise Undecodable or TooLarge.
     """
-    text = b"".join(_decoded(chunks, coding, limit))
+    if coding in ("gzip", "x-gzip"):
+        body = _gunzipped(body, limit)
+    elif coding not in ("", "identity"):
+        raise Undecodable(coding)
     try:
-        data = from_json(text, allow_inf_nan=False)
-        if _MAY_OVERFLOW.search(text):
+        data = from_json(body, allow_inf_nan=False)
+        if _MAY_OVERFLOW.search(body):
             refuse_infinite(data)
     except ValueError:
         raise Undecodable("not JSON") from None
     return data
 
 
-def _decoded(chunks: Iterable[bytes], coding: str, limit: int) -> Iterator[bytes]:
-    if coding not in ("", "identity", "gzip", "x-gzip"):
-        raise Undecodable(coding)
-    gunzip = _Gunzip() if coding.endswith("gzip") else None
-    taken = 0
-    for chunk in chunks:
-        part = gunzip.decode(chunk, limit - taken + 1) if gunzip else chunk
-        taken += len(part)
-        if taken > limit:
-            raise TooLarge
-        yield part
-    if gunzip and not gunzip.complete:
-        raise Undecodable(coding)
-
-
-class _Gunzip:
-    """gzip (RFC 1952), one or more members."""
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-
-    @property
-    def complete(self) -> bool:
-        return self._inflate.eof
-
-    def decode(self, chunk: bytes, most: int) -> bytes:
-        """Give what `chunk` decodes to, cut off after `most` bytes."""
-        out = bytearray()
+def _gunzipped(body: bytes, limit: int) -> bytes:
+    """Decompress gzip (RFC 1952), one or more members."""
+    out = bytearray()
+    while body:
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
         try:
-            while chunk and len(out) < most:
-                if self._inflate.eof:  # another member follows
-                    self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
-                out += self._inflate.decompress(chunk, most - len(out))
-                chunk = self._inflate.unconsumed_tail or self._inflate.unused_data
+            out += member.decompress(body, limit + 1 - len(out))
         except zlib.error:
             raise Undecodable("gzip") from None
-        return bytes(out)
+        if len(out) > limit:
+            raise TooLarge
+        if not member.eof:
+            raise Undecodable("gzip")
+        body = member.unused_data
+    return bytes(out)

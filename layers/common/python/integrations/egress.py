@@ -108,8 +108,7 @@ def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_byt
     try:
         _raise_for_status(response, title)
         coding = response.headers.get("content-encoding", "").strip().lower()
-        assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # it is the synchronous transport's
-        return decoded_json(response.stream, coding, max_bytes)
+        return decoded_json(_body(response, max_bytes), coding, max_bytes)
     except TooLarge:
         detail = f"{title} answered more than {max_bytes:,} bytes; ask for less."
         raise ResponseTooLarge(detail, upstream_status=status) from None
@@ -119,6 +118,17 @@ def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_byt
         raise UpstreamBadResponse(f"{title} answered something else than JSON.", upstream_status=status) from None
     finally:
         response.close()
+
+
+def _body(response: httpx.Response, limit: int) -> bytes:
+    """Read the body as it comes, before any content coding: that can only make it larger."""
+    assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # it is the synchronous transport's
+    body = bytearray()
+    for chunk in response.stream:
+        body += chunk
+        if len(body) > limit:
+            raise TooLarge
+    return bytes(body)
 
 
 @contextlib.contextmanager
