@@ -43,7 +43,10 @@ class StackStore:
         text = json.dumps(change(self.get(name)))
         with self._explained():
             try:
-                self._put(name, text)
+                if "DeletedDate" in self._client.describe_secret(SecretId=self._id(name)):
+                    # Removed less than 30 days ago: its name is still taken, and takes no value.
+                    self._client.restore_secret(SecretId=self._id(name))
+                self._client.put_secret_value(SecretId=self._id(name), SecretString=text)
             except self._client.exceptions.ResourceNotFoundException:
                 self._client.create_secret(Name=self._id(name), SecretString=text)
 
@@ -54,14 +57,6 @@ class StackStore:
         with self._explained():
             self._client.delete_secret(SecretId=self._id(name))
         return True
-
-    def _put(self, name: str, text: str) -> None:
-        try:
-            self._client.put_secret_value(SecretId=self._id(name), SecretString=text)
-        except self._client.exceptions.InvalidRequestException:
-            # It was removed less than 30 days ago, and its name is still taken.
-            self._client.restore_secret(SecretId=self._id(name))
-            self._client.put_secret_value(SecretId=self._id(name), SecretString=text)
 
     def _id(self, name: str) -> str:
         return f"{self._prefix}/{name}"

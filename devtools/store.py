@@ -66,7 +66,7 @@ class LocalStore:
     def read(self) -> dict[str, Secret]:
         """Read every secret."""
         try:
-            text = self.path.read_text(encoding="utf-8")
+            text = self.path.read_bytes()
         except FileNotFoundError:
             return {}
         except OSError as error:

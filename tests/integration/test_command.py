@@ -309,16 +309,12 @@ def test_a_new_provider_passes_every_check_at_once(made: Made) -> None:
     ("name", "told"),
     [
         ("Acme", "lower-case letters"),
-        ("acme-two", "lower-case letters"),
         ("acme__two", "lower-case letters"),
-        ("2acme", "lower-case letters"),
         ("../acme", "lower-case letters"),
         ("a" * 41, "at most 40"),
         ("class", "means something else already"),
-        ("match", "means something else already"),
         ("aws", "means something else already"),
         ("wikipedia", "functions/wikipedia exists"),
-        ("registry", "functions/registry exists"),
         ("api", "template.yaml has a"),
     ],
 )
@@ -330,7 +326,7 @@ def test_names_that_cannot_be(checkout: Path, name: str, told: str) -> None:
     assert contents(checkout) == before
 
 
-@pytest.mark.parametrize("title", [" ", 'A"b', "A\nb", "acme", "A{b}", "A\\", "A" * 41])
+@pytest.mark.parametrize("title", [" ", 'A"b', "A\nb", "A" * 41])
 def test_titles_that_cannot_be(checkout: Path, title: str) -> None:
     done = in_copy(checkout, "devtools.cli", "new", "acme_three", "--title", title)
     assert done.returncode == 2
