@@ -1,0 +1,53 @@
+"""The benchmarks run and print their tables. What they measure is not judged here: a test machine is shared."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.artifact import build
+from tests.support.stack import ROOT
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("build"))
+
+
+def benchmark(name: str, *options: str | Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows(printed: str, first: str) -> list[list[str]]:
+    """The rows of the table whose first column is headed so."""
+    table = printed.partition(f"| {first} ")[2].partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def test_cold_start_compares_the_providers_with_an_empty_and_a_naive_handler(built_once: Path) -> None:
+    printed = benchmark("cold_start", "--rounds", "1", "--artifact", built_once)
+    times = {row[0]: row[1:] for row in rows(printed, "init and first call")}
+    assert {"empty handler", "algolia, setup in the call", "algolia, stored connection", "naive, source only"} <= {
+        *times
+    }
+    assert times["empty handler"][0] == "1.00"
+    assert float(times["naive, source only"][0]) > 1
+    loaded = {row[0]: row[1:] for row in rows(printed, "loaded")}
+    assert int(loaded["algolia, setup in the call, source only"][3]) > int(loaded["algolia, setup in the call"][3])
+    aims = {row[0]: row[2:] for row in rows(printed, "aim")}
+    assert aims["sources of ours compiled"] == ["0", "yes"]
+
+
+def test_warm_compares_with_plain_httpx_in_the_process_and_under_the_runtime_client(built_once: Path) -> None:
+    printed = benchmark("warm", "--rounds", "1", "--calls", "10", "--artifact", built_once)
+    for where in ("in one process", "under the runtime client"):
+        times = {row[0]: row[1:] for row in rows(printed, where)}
+        assert times["plain httpx"][0] == "1.00"
+        assert re.fullmatch(r"[0-9]+\.[0-9]{2}", times["algolia, setup in the call"][0])
+        assert re.fullmatch(r"[0-9]+\.[0-9]{2}", times["wikipedia, three requests"][0])
