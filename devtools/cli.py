@@ -136,8 +136,10 @@ def invoke(
     """Call a method and print its output.
 
     A VALUE that parses as JSON is JSON: 5 is a number, "5" in double quotes is text, [1, 2] is a list; anything else
-    is text. KEY=@FILE takes the text of a file. Without a METHOD the provider's default one is called. The output goes
-    to standard output; a failure is printed to standard error as a problem, and the exit code is 1.
+    is text. KEY=@FILE takes the text of a file; text that starts with an @ stands in double quotes.
+
+    Without a METHOD the provider's default one is called. The output goes to standard output; a failure is printed to
+    standard error as a problem, and the exit code is 1.
     """
     from devtools import invocation
 

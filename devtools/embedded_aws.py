@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from devtools import keys
@@ -23,9 +23,15 @@ LOOPBACK = "127.0.0.1"
 
 
 class EmbeddedAws:
-    """A running moto server. `run_key` is an API key that holds for this run and is not stored."""
+    """A running moto server.
 
-    def __init__(self, store: LocalStore, run_key: str | None = None) -> None:
+    `run_key` is an API key that holds for this run and is not stored. `on_change` is called when the store has
+    changed, before any call goes on.
+    """
+
+    def __init__(
+        self, store: LocalStore, run_key: str | None = None, on_change: Callable[[], None] = lambda: None
+    ) -> None:
         # Read at import: moto would otherwise let every origin read its answers.
         os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
         # A second spent only where it is needed, and after the line above.
@@ -47,6 +53,7 @@ class EmbeddedAws:
             aws_secret_access_key="local",  # noqa: S106  # moto takes any
         )
         self._store = store
+        self._on_change = on_change
         self._run_keys = dict([keys.record(run_key)]) if run_key else {}
         self._prefix = os.environ.get("INTEGRATIONS_PREFIX", "integrations")
         self._loading = threading.Lock()
@@ -54,18 +61,17 @@ class EmbeddedAws:
         self._stamp: object = self  # differs from every stamp
         self.refresh()
 
-    def refresh(self) -> bool:
-        """Bring Secrets Manager up to date with the store; say whether anything had changed since the last time."""
+    def refresh(self) -> None:
+        """Bring Secrets Manager up to date with the store, if another process has changed it."""
         if self._store.stamp() == self._stamp:
-            return False
+            return
         with self._loading:
             # Taken before the file is read: a write in between is then seen at the next call.
             stamp = self._store.stamp()
-            if stamp == self._stamp:
-                return False
-            self._load()
-            self._stamp = stamp
-        return True
+            if stamp != self._stamp:
+                self._load()
+                self._on_change()
+                self._stamp = stamp
 
     def _load(self) -> None:
         wanted = {name: (secret.version, secret.value) for name, secret in self._store.read().items()}

@@ -71,12 +71,13 @@ class Gateway:
         if route.authorizer:
             try:
                 verdict = self._run(route.authorizer, _question(event))
+                allowed, context = verdict["isAuthorized"] is True, verdict.get("context")
             except Exception:  # noqa: BLE001  # whatever an authorizer raises, API Gateway answers this
                 report_fault(route.authorizer)
                 return _message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
-            if verdict.get("isAuthorized") is not True:
+            if not allowed:
                 return _message(HTTPStatus.FORBIDDEN, "Forbidden")
-            event["requestContext"]["authorizer"] = {"lambda": verdict.get("context")}
+            event["requestContext"]["authorizer"] = {"lambda": context}
         try:
             return _response(self._run(route.function, event), event["requestContext"]["requestId"])
         except Exception:  # noqa: BLE001  # whatever a handler raises, API Gateway answers this

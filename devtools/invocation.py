@@ -44,7 +44,7 @@ def read_call(target: str, pairs: tuple[str, ...], event: bytes | None, connecti
     call = _read_event(event) if event is not None else {}
     if method:
         call["method"] = method
-    if connection:
+    if connection is not None:
         call["connection"] = connection
     if pairs:
         arguments = call.get("arguments") or {}

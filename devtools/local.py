@@ -36,9 +36,9 @@ def prepare_environment(endpoint: str | None) -> None:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        # A proxy has no way to our loopback.
-        "NO_PROXY": ",".join(filter(None, (os.environ.get("NO_PROXY"), "127.0.0.1"))),
     }
+    for name in ("no_proxy", "NO_PROXY"):  # a proxy has no way to our loopback
+        os.environ[name] = ",".join({*filter(None, os.environ.get(name, "").split(",")), "127.0.0.1"})
     if endpoint:
         os.environ["AWS_ENDPOINT_URL"] = endpoint
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")

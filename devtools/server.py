@@ -32,34 +32,40 @@ def serve(port: int, key: str | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # At once: a call that is under way would otherwise be waited for, as long as the service takes.
         signal.signal(number, lambda *_: os._exit(0))
-    try:
-        listener = socket.create_server((LOOPBACK, port), backlog=128)
-    except OSError as error:
-        raise CommandError(
-            f"Port {port} of {LOOPBACK} cannot be used: {os.strerror(error.errno or 0)}. "
-            "Choose another one with --port, or 0 for a free one."
-        ) from None
-    out = take_stdout()
-    key = key or keys.generate()
-    prepare_environment(None)
-    aws = EmbeddedAws(LocalStore(store_folder()), run_key=key)
-    prepare_environment(aws.url)
-    gateway = Gateway(read_routes(TEMPLATE), _runner(aws))
-    with listener:
+    with _listener(port) as listener:
+        out = take_stdout()
+        key = key or keys.generate()
+        gateway = Gateway(read_routes(TEMPLATE), _bundle(key))
         server = make_server(LOOPBACK, port, gateway, threaded=True, request_handler=_Requests, fd=listener.fileno())
         _announce(out, f"http://{LOOPBACK}:{listener.getsockname()[1]}", key)
         # A signal may come to another thread; this one sees it when it next looks up.
         server.serve_forever(poll_interval=0.1)
 
 
-def _runner(aws: EmbeddedAws) -> Run:
-    """Give what runs a function, after a look at whether a secret was changed by another process."""
+def _listener(port: int) -> socket.socket:
+    try:
+        return socket.create_server((LOOPBACK, port), backlog=128)
+    except OSError as error:
+        raise CommandError(
+            f"Port {port} of {LOOPBACK} cannot be used: {os.strerror(error.errno or 0)}. "
+            "Choose another one with --port, or 0 for a free one."
+        ) from None
+
+
+def _bundle(key: str) -> Run:
+    """Start the embedded AWS and give what runs a function, with the secrets as they are in the store at that time."""
+    prepare_environment(None)
     functions = Functions()
 
+    def forget() -> None:
+        connections.forget()
+        functions.forget()
+
+    aws = EmbeddedAws(LocalStore(store_folder()), run_key=key, on_change=forget)
+    prepare_environment(aws.url)
+
     def run(function: Function, event: Event) -> Any:
-        if aws.refresh():
-            connections.forget()
-            functions.forget()
+        aws.refresh()
         return functions.run(function, event)
 
     return run

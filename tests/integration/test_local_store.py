@@ -414,12 +414,12 @@ from pathlib import Path
 from devtools.embedded_aws import EmbeddedAws
 from devtools.cli import main
 from devtools.store import LocalStore
-aws = EmbeddedAws(LocalStore(Path(sys.argv[1])), run_key="run.secret")
+store = LocalStore(Path(sys.argv[1]))
+aws = EmbeddedAws(store, run_key="run.secret", on_change=lambda: print("refreshed", flush=True))
 print("ready", aws.url, flush=True)
 while True:
     time.sleep(0.05)
-    if aws.refresh():
-        print("refreshed", flush=True)
+    aws.refresh()
 """
 
 
@@ -460,16 +460,16 @@ def test_the_embedded_aws_has_what_the_store_has(tmp_path: Path, embedded: tuple
             time.sleep(0.02)
 
     store.update("algolia/default", lambda _: {"setup": {**SETUP, "api_key": "new"}})
-    changed(1)
+    changed(2)
     again = client.get_secret_value(SecretId="integrations/algolia/default", VersionStage="AWSCURRENT")
     assert json.loads(again["SecretString"])["setup"]["api_key"] == "new"
     assert again["VersionId"] != answer["VersionId"]
     store.update("api-keys", lambda _: {"keys": {"other": {"sha256": "00"}}})
-    changed(2)
+    changed(3)
     keys = json.loads(client.get_secret_value(SecretId="integrations/api-keys")["SecretString"])["keys"]
     assert set(keys) == {"run", "other"}
     store.delete("algolia/default")
-    changed(3)
+    changed(4)
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.get_secret_value(SecretId="integrations/algolia/default")
 

@@ -467,6 +467,7 @@ def test_what_the_shell_says_about_aws_is_not_used(tmp_path: Path) -> None:
         "AWS_CA_BUNDLE": "/nowhere",
         "HTTP_PROXY": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
+        "no_proxy": "example.com",
     }
     with serving(tmp_path, **foreign) as bundle:
         assert bundle.ask("GET", "/integrations").status_code == 200
@@ -624,7 +625,7 @@ def test_a_function_that_raises(capsys: pytest.CaptureFixture[str]) -> None:
         ({"isAuthorized": True, "context": {"keyId": "me"}}, 200),
         ({"isAuthorized": False}, 403),
         ({"isAuthorized": "true"}, 403),
-        ({}, 403),
+        ({}, 500),
         (None, 500),
     ],
 )
@@ -647,6 +648,8 @@ def test_the_authorizer_is_asked_about_the_request(verdict: Any, status: int) ->
     assert not {"body", "isBase64Encoded"} & set(question)
     if status == 200:
         assert reply.json()["requestContext"]["authorizer"] == {"lambda": {"keyId": "me"}}
+    else:
+        assert reply.json() == {"message": {403: "Forbidden", 500: "Internal Server Error"}[status]}
 
 
 def test_no_route_at_all() -> None:
