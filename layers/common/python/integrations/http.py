@@ -1,9 +1,9 @@
 """A service as a method sees it: paths below the base URL, JSON out, models in.
 
-A request is sent at most three times, and only where the error and the method's effect allow it. `Retry-After` is
-waited for where it fits into the deadline and passed on where it does not.
+A request is sent again only where the error and the method's effect allow it, see `retries.py`.
 """
 
+import functools
 import hashlib
 import itertools
 import re
@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
-from tenacity import RetryCallState, Retrying, retry_if_exception
-from tenacity.wait import wait_random_exponential
 
 from integrations.egress import Request, exchange
 from integrations.errors import (
@@ -25,18 +23,17 @@ from integrations.errors import (
     InvalidSetup,
     Misconfigured,
     UpstreamBadResponse,
-    UpstreamRateLimited,
 )
 from integrations.findings import finding, sentence
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from integrations.provider import Arguments, Provider, Setup
 
-MAX_ATTEMPTS = 3
 SHORTEST_ATTEMPT = 0.5  # no attempt is started with less time than this, in seconds
-MAX_PARALLEL = 8
+MAX_PARALLEL = 32  # requests under way at once, of all calls in this process
 
-_jitter = wait_random_exponential(multiplier=0.5, max=8)  # full jitter: U(0, min(8 s, 0.5 s * 2^n))
 _FIELD = re.compile(r"\{(\w+)\}")
 _HOST_PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HEADER_PART = re.compile(r"[\x21-\x7e]+")
@@ -85,10 +82,7 @@ class Http:
 
     def each(self, function: Callable[[_Item], _T], items: Iterable[_Item]) -> list[_T]:
         """Call `function` with each item, in parallel, and give the results in order; the first error is raised."""
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(MAX_PARALLEL) as pool:
-            return list(pool.map(function, items))
+        return list(_threads().map(function, items))
 
     def _path(self, template: str, segments: tuple[str, ...]) -> str:
         for segment in segments:
@@ -111,13 +105,15 @@ class Http:
             self.meter.attempts = max(self.meter.attempts, next(numbers))
             return self._attempt(next(hosts), credentials, reply)
 
-        retrying = Retrying(
-            stop=self._stop,
-            wait=_wait_unless_fresh(len(requests)),
-            retry=retry_if_exception(self._may_repeat),
-            reraise=True,
-        )
-        return retrying(attempt)
+        try:
+            return attempt()
+        except IntegrationError as error:
+            if not self._may_repeat(error):
+                raise
+            # Few calls come here, so few pay for tenacity: 4 ms of a cold start, 50 us of every call.
+            from integrations.retries import repeat
+
+            return repeat(attempt, error, may_repeat=self._may_repeat, hosts=len(requests), deadline=self.deadline)
 
     def _attempt(self, request: Request, credentials: bytes, reply: type[_R]) -> _R:
         provider, start = self.provider, time.monotonic()
@@ -148,10 +144,6 @@ class Http:
             and error.retryable is not False
             and (self.repeatable or error.nothing_sent)
         )
-
-    def _stop(self, state: RetryCallState) -> bool:
-        fits = time.monotonic() + state.upcoming_sleep + SHORTEST_ATTEMPT <= self.deadline
-        return state.attempt_number >= MAX_ATTEMPTS or not fits
 
     def _filled_base_urls(self) -> list[str]:
         """Fill in the base URLs. One that replaces the declared one and has no path of its own keeps that path."""
@@ -196,18 +188,13 @@ class Http:
         return hashlib.sha256(repr((self.provider.name, values)).encode()).digest()
 
 
+@functools.cache
+def _threads() -> "ThreadPoolExecutor":
+    """Give the threads of this process: starting them anew for each call costs more than a request on loopback."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="each")
+
+
 def _reveal(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def _wait_unless_fresh(hosts: int) -> Callable[[RetryCallState], float]:
-    """Wait as the service asked, else with full jitter; not at all for a host that has not been tried yet."""
-
-    def wait(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        if state.attempt_number < hosts and not isinstance(error, UpstreamRateLimited):
-            return 0.0
-        asked = error.retry_after if isinstance(error, IntegrationError) else None
-        return _jitter(state) if asked is None else asked
-
-    return wait

@@ -17,27 +17,32 @@ _MIN_LENGTH = 6
 # Credentials that one environment keeps in mind: as many as the clients it keeps, twice.
 _MAX_VALUES = 64
 
-_PATTERNS = re.compile(
-    "|".join(
+# What keys look like, each behind a piece in lower case that every one of them holds: looking for the pieces first
+# costs a log line 2 us, matching all patterns 70.
+_PATTERNS = [
+    (piece, re.compile(pattern))
+    for piece, pattern in (
+        ("akia", r"\bAKIA[A-Z0-9]{16}\b"),
+        ("asia", r"\bASIA[A-Z0-9]{16}\b"),
+        ("sk-", r"\bsk-[A-Za-z0-9_-]{20,}"),
+        ("xox", r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
+        ("gh", r"\bgh[pousr]_[A-Za-z0-9]{36}"),
+        ("github_pat_", r"\bgithub_pat_\w{20,}"),
+        ("aiza", r"\bAIza[0-9A-Za-z_-]{35}"),
+        ("sg.", r"\bSG\.[\w-]{22}\.[\w-]+"),
+        ("key-", r"\bkey-[0-9a-f]{32}\b"),
+        ("whsec_", r"\bwhsec_[A-Za-z0-9+/=]{10,}"),
+        ("eyj", r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"),
+        ("bearer", r"(?i:\bBearer)\s+[^\s\"']{8,}"),
+        ("basic", r"(?i:\bBasic)\s+[A-Za-z0-9+/=]{8,}"),
+        ("private key", r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*"),
+        ("://", r"(?<=://)[^/\s:@\"]+:[^@\s\"]+(?=@)"),
         (
-            r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-            r"\bsk-[A-Za-z0-9_-]{20,}",
-            r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
-            r"\bgh[pousr]_[A-Za-z0-9]{36}",
-            r"\bgithub_pat_\w{20,}",
-            r"\bAIza[0-9A-Za-z_-]{35}",
-            r"\bSG\.[\w-]{22}\.[\w-]+",
-            r"\bkey-[0-9a-f]{32}\b",
-            r"\bwhsec_[A-Za-z0-9+/=]{10,}",
-            r"\beyJ[\w-]+\.[\w-]+\.[\w-]+",
-            r"(?i:\bBearer)\s+[^\s\"']{8,}",
-            r"(?i:\bBasic)\s+[A-Za-z0-9+/=]{8,}",
-            r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*",
-            r"(?<=://)[^/\s:@\"]+:[^@\s\"]+(?=@)",
+            "=",
             r"(?i:(?<=[?&])(?:api_?key|token|secret|password|sig|signature|appid|access_token)=)[^&\s\"']+",
-        )
+        ),
     )
-)
+]
 
 remembered: deque[str] = deque(maxlen=_MAX_VALUES)
 """The secret values in use: whoever reads one appends it, and the oldest falls out."""
@@ -49,7 +54,11 @@ def redact(text: str) -> str:
         for form in _forms(value):
             if form in text:
                 text = text.replace(form, MASK)
-    return _PATTERNS.sub(MASK, text)
+    lowered = text.lower()
+    for piece, pattern in _PATTERNS:
+        if piece in lowered:
+            text = pattern.sub(MASK, text)
+    return text
 
 
 @functools.lru_cache(maxsize=2 * _MAX_VALUES)
