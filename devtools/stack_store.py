@@ -23,9 +23,10 @@ class StackStore:
         """Name every secret."""
         start = f"{self._prefix}/"
         with self._explained():
+            # The filter takes names that start with the value.
             pages = self._client.get_paginator("list_secrets").paginate(Filters=[{"Key": "name", "Values": [start]}])
             names = [secret["Name"] for page in pages for secret in page["SecretList"]]
-        return sorted(name.removeprefix(start) for name in names if name.startswith(start))
+        return sorted(name.removeprefix(start) for name in names)
 
     def get(self, name: str) -> Value | None:
         """Give a secret's value, or None where there is none of that name."""

@@ -122,6 +122,14 @@ def test_a_damaged_secret_means_nobody(secrets: Secrets, value: str) -> None:
     assert not allowed({"x-api-key": KEY})
 
 
+def test_an_empty_or_endless_secret_is_none_even_where_it_is_stored(secrets: Secrets) -> None:
+    store(secrets, {"alice": "", "bob": "x" * 300, "carol": "x" * 200})
+    assert not allowed({"x-api-key": "alice."})
+    assert not allowed({"x-api-key": "alice"})
+    assert not allowed({"x-api-key": f"bob.{'x' * 300}"})
+    assert allowed({"x-api-key": f"carol.{'x' * 200}"})
+
+
 def test_an_empty_digest_matches_nothing(secrets: Secrets) -> None:
     secrets.put("api-keys", {"keys": {"alice": {"sha256": ""}, "bob": {"sha256": "00" * 32}}})
     assert not allowed({"x-api-key": KEY})
