@@ -19,11 +19,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpcore
 import httpx
@@ -62,8 +61,7 @@ def _silence(*names: str) -> None:
 _silence("httpx", "httpcore", *(f"httpcore.{part}" for part in ("connection", "http11", "proxy")))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """One request. `body` is the JSON to send, or None."""
 
     method: str

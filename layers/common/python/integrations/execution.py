@@ -1,7 +1,6 @@
 """The one way of a call: method, connection, arguments, setup, and then the method itself."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 _M = TypeVar("_M", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(NamedTuple):
     """What a caller asks of a provider. `method` is None for the default one, `deadline` is on the monotonic clock."""
 
     method: str | None

@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class Meter:
     """What the requests of one call cost: the most attempts that one took, and when each was under way."""
 
@@ -60,7 +60,7 @@ class Reply(BaseModel):
         return None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(eq=False, repr=False, kw_only=True)
 class Http:
     """The service. A path's `{}` are filled with the segments that follow it, quoted."""
 

@@ -12,16 +12,15 @@ A mistake in a declaration is a TypeError at import, so no test is needed to fin
 """
 
 import functools
-import gc
 import string
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from integrations import handler
+from integrations import collecting, handler
 
 
 def _strict_booleans(schema: Any) -> Any:
@@ -74,8 +73,7 @@ class Output(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class Method(NamedTuple):
     """One operation of a provider, with its effect in MCP's words."""
 
     name: str
@@ -106,7 +104,7 @@ class Method:
         return names
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Provider:
     """One third-party service.
 
@@ -176,10 +174,10 @@ class Provider:
 
     @property
     def handler(self) -> Callable[[Any, Any], Any]:
-        """Give the Lambda handler. Taking it ends the set-up, so what was built is kept out of later collections."""
+        """Give the Lambda handler. Taking it ends the start: garbage is collected as usual from now on."""
         if not self.methods:
             raise TypeError(f"{self.name}: a provider needs a method")
-        gc.freeze()
+        collecting.as_usual()
         return functools.partial(handler.handle, self)
 
     def _signature(self, function: Callable[..., Any]) -> tuple[type[Arguments], type[Output]]:

@@ -9,8 +9,8 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -47,19 +47,22 @@ class _Stored(BaseModel):
     base_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """What a call reaches the service with: the caller's own setup, a stored one or the environment's.
 
     `secret` names the stored one and `version` changes when it is rotated; both are empty for the others.
     """
 
-    setup: dict[str, Any] = field(default_factory=dict, repr=False)
-    arguments: dict[str, Any] = field(default_factory=dict, repr=False)
-    base_urls: tuple[str, ...] = field(default=(), repr=False)
+    setup: dict[str, Any] = {}  # noqa: RUF012  # never changed in place
+    arguments: dict[str, Any] = {}  # noqa: RUF012  # the same
+    base_urls: tuple[str, ...] = ()
     secret: str = ""
     version: str = ""
     of_caller: bool = False
+
+    def __repr__(self) -> str:
+        """Show nothing of what it holds."""
+        return f"Connection(secret={self.secret!r}, version={self.version!r}, of_caller={self.of_caller})"
 
     def blame(self, provider: "Provider", invalid: InvalidSetup) -> IntegrationError:
         """Give the error of a setup that does not fit, by who can mend it."""
@@ -80,7 +83,7 @@ class Connection:
         )
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False)
 class _Cached:
     connection: Connection
     read_at: float
@@ -234,7 +237,7 @@ def _from_environment(provider: "Provider") -> Connection:
 
 def _with_hosts(provider: "Provider", connection: Connection) -> Connection:
     # A host that comes with a connection is used with that connection's credentials only.
-    return connection if connection.base_urls else replace(connection, base_urls=_replaced(provider))
+    return connection if connection.base_urls else connection._replace(base_urls=_replaced(provider))
 
 
 def _replaced(provider: "Provider") -> tuple[str, ...]:
