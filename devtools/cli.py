@@ -65,8 +65,9 @@ def serve(port: int, key: str | None) -> None:
     """Serve the bundle on one port of this machine.
 
     The same handlers, routes and authorizer as in AWS, with a Secrets Manager on loopback that is fed from the local
-    store. Prints the address once it accepts, a key that holds for this run, and a curl line to try. Logs go to
-    standard error; metrics are not written unless POWERTOOLS_METRICS_DISABLED=false is set.
+    store. Prints the address once it accepts, a key that holds for this run, and a curl line to try; the key is also in
+    .integrations/key until the server ends. Logs go to standard error; metrics are not written unless
+    POWERTOOLS_METRICS_DISABLED=false is set.
     """
     from devtools import keys, server
 

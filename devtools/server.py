@@ -1,8 +1,10 @@
 """`integrations serve`: the whole bundle on one port of this machine."""
 
+import contextlib
 import os
 import signal
 import socket
+from pathlib import Path
 from typing import Any, TextIO
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -29,17 +31,42 @@ class _Requests(WSGIRequestHandler):
 
 def serve(port: int, key: str | None) -> None:
     """Serve until Ctrl-C or SIGTERM. Raise CommandError."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # At once: a call that is under way would otherwise be waited for, as long as the service takes.
-        signal.signal(number, lambda *_: os._exit(0))
+    key = key or keys.generate()
+    _end_at_once(key)
     with _listener(port) as listener:
         out = take_stdout()
-        key = key or keys.generate()
         gateway = Gateway(read_routes(TEMPLATE), _bundle(key))
         server = make_server(LOOPBACK, port, gateway, threaded=True, request_handler=_Requests, fd=listener.fileno())
+        _keep(key)
         _announce(out, f"http://{LOOPBACK}:{listener.getsockname()[1]}", key)
         # A signal may come to another thread; this one sees it when it next looks up.
         server.serve_forever(poll_interval=0.1)
+
+
+def _end_at_once(key: str) -> None:
+    """End on Ctrl-C and SIGTERM; a call under way would otherwise be waited for, as long as the service takes."""
+
+    def end(*_: object) -> None:
+        with contextlib.suppress(OSError):
+            if _key_file().read_text(encoding="utf-8").strip() == key:  # and not that of a server started later
+                _key_file().unlink()
+        os._exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
+def _key_file() -> Path:
+    return store_folder() / "key"
+
+
+def _keep(key: str) -> None:
+    """Put the key of this run where a shell can take it from: `$(cat .integrations/key)`."""
+    path = _key_file()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)  # whatever its mode was
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{key}\n")
 
 
 def _listener(port: int) -> socket.socket:

@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -454,10 +455,20 @@ def test_a_key_that_is_none_is_a_usage_error(tmp_path: Path, key: str) -> None:
     assert "ID.SECRET" in done.stderr
 
 
-def test_the_store_is_not_made_by_serving(tmp_path: Path) -> None:
+def test_the_key_of_a_run_is_in_a_file_of_its_own_until_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "store" / "key"
+    path.parent.mkdir()
+    path.write_text("left behind by a server that was killed")
+    path.chmod(0o644)
     with serving(tmp_path) as bundle:
-        assert bundle.ask("GET", "/integrations").status_code == 200
-        assert not bundle.home.exists()
+        assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == (f"{KEY}\n", 0o600)
+        assert not (bundle.home / "secrets.json").exists(), "the store keeps no key of a run"
+        with serving(tmp_path, key=None) as later:
+            assert path.read_text().strip() == later.key
+            bundle.server.process.terminate()
+            assert bundle.server.process.wait(PATIENCE) == 0
+            assert path.read_text().strip() == later.key, "the other server's key stays"
+        assert not path.exists()
 
 
 def test_what_the_shell_says_about_aws_is_not_used(tmp_path: Path) -> None:
