@@ -11,11 +11,11 @@ from pydantic_core import from_json
 from devtools.errors import CommandError, UsageError
 from devtools.store import API_KEYS, SecretStore, Value
 from integrations import Provider, findings
+from integrations.setup import NAME
 
 DEFAULT = "default"
 MASK = "****"
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _MEMBERS = {"setup", "arguments", "base_url"}
 
 
@@ -30,7 +30,7 @@ def secret_name(provider: Provider, connection: str | None) -> str:
             f"{provider.name} takes no setup, so it has no default connection; "
             "a named one can pin arguments: add --connection NAME."
         )
-    if connection is not None and not _NAME.fullmatch(connection):
+    if connection is not None and not NAME.fullmatch(connection):
         raise UsageError("A connection's name is 1 to 64 letters, digits, dots, dashes and underscores.")
     return f"{provider.name}/{connection or DEFAULT}"
 

@@ -16,6 +16,8 @@ pytest_plugins = [
     "tests.support.contract_peer",
     "tests.support.mediawiki",
     "tests.support.aws",
+    "tests.support.stack",
+    "tests.support.artifact",
 ]
 
 

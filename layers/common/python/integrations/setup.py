@@ -34,7 +34,7 @@ REFRESH_EVERY = 30.0  # seconds between two refreshes asked for by a 401, or a b
 
 _LOCAL = "INTEGRATIONS_LOCAL"  # set by `integrations serve` and `invoke`, never in AWS
 _ENDPOINTS = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"}
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # of a connection
 
 
 class _Stored(BaseModel):
@@ -200,7 +200,7 @@ def resolve(provider: "Provider", setup: dict[str, Any] | None, name: str | None
     if setup:
         return _with_hosts(provider, Connection(setup, of_caller=True))
     if name is not None:
-        connection = connections.read(_secret_name(provider, name)) if _NAME.fullmatch(name) else None
+        connection = connections.read(_secret_name(provider, name)) if NAME.fullmatch(name) else None
         if connection is None:
             raise UnknownConnection(
                 f"{provider.name} has no connection of that name; "
