@@ -47,6 +47,11 @@ check: setup ## Lint, types, generated files, template
 build: $(VENV)/sam/.installed ## Build what `sam deploy` uploads, into .aws-sam (needs Python 3.13)
 	@MAKEFLAGS=--no-print-directory $(SAM)/sam build
 
+.PHONY: bench
+bench: setup ## Measure cold starts and warm calls, about six minutes (needs Python 3.13)
+	@$(BIN)/python -m benchmarks.cold_start
+	@$(BIN)/python -m benchmarks.warm
+
 .PHONY: lock
 lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.in
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
