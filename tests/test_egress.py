@@ -509,7 +509,7 @@ def test_one_tls_context_serves_all_clients(upstream: Upstream) -> None:
         call(provider, method="read", setup={"api_key": key}, arguments={})
     contexts = {id(client._pool._ssl_context) for client in egress._clients.values()}
     assert len(contexts) == 1
-    context = egress._tls_context(None)
+    context = egress.tls_context("http/1.1")
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
 

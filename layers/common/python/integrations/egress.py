@@ -1,4 +1,4 @@
-"""The way out: the only importer of httpx, and the only place with a socket.
+"""The way out over HTTP: the only importer of httpx.
 
 An exchange is one request and the JSON of its answer, bounded by a moment in all it does: looking up the name,
 connecting, writing, waiting, reading a body that drips. The answer is bounded in size and decoded under that bound.
@@ -139,10 +139,7 @@ def _translated(title: str) -> Iterator[None]:
         while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
             cause = cause.__cause__ or cause.__context__
         if cause is not None:
-            raise Misconfigured(
-                f"The certificate of {title} could not be verified; "
-                "if it is your own authority's, name it in INTEGRATIONS_CA_FILE."
-            ) from None
+            raise unverified(title) from None
         unreachable = UpstreamUnreachable(f"No connection to {title} could be made.")
         unreachable.nothing_sent = True
         raise unreachable from None
@@ -154,6 +151,14 @@ def _translated(title: str) -> Iterator[None]:
         raise UpstreamBadResponse(f"{title} broke off its answer or does not speak HTTP.") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise Misconfigured(f"The base URL set for {title} is not an http or https URL.") from None
+
+
+def unverified(title: str) -> Misconfigured:
+    """Give the error of a certificate that is not vouched for."""
+    return Misconfigured(
+        f"The certificate of {title} could not be verified; "
+        "if it is your own authority's, name it in INTEGRATIONS_CA_FILE."
+    )
 
 
 def _user_agent() -> str:
@@ -228,7 +233,7 @@ def _client(credentials: bytes) -> httpx.HTTPTransport:
 
 
 def _new_client() -> httpx.HTTPTransport:
-    context = _tls_context(os.environ.get("INTEGRATIONS_CA_FILE"))
+    context = tls_context("http/1.1")
     client = httpx.HTTPTransport(verify=context, trust_env=False)
     # httpx has no public way to set the network backend (encode/httpx#3749); a test fails should this cease to work.
     client._pool = httpcore.ConnectionPool(
@@ -240,12 +245,16 @@ def _new_client() -> httpx.HTTPTransport:
     return client
 
 
-_tls_contexts: dict[str | None, ssl.SSLContext] = {}
+_tls_contexts: dict[tuple[str | None, str | None], ssl.SSLContext] = {}
 
 
-def _tls_context(extra: str | None) -> ssl.SSLContext:
-    """Give the one TLS context. The build puts the authorities into a folder by hash, which opens 13 ms sooner."""
-    if extra not in _tls_contexts:
+def tls_context(protocol: str | None) -> ssl.SSLContext:
+    """Give the one TLS context of a protocol by ALPN, or of all that have no name there.
+
+    The build puts the authorities into a folder by hash, which opens 13 ms sooner.
+    """
+    extra = os.environ.get("INTEGRATIONS_CA_FILE")
+    if (extra, protocol) not in _tls_contexts:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         hashed = Path(__file__).with_name("authorities")
         if hashed.is_dir():
@@ -256,9 +265,10 @@ def _tls_context(extra: str | None) -> ssl.SSLContext:
             context.load_verify_locations(cafile=certifi.where())
         if extra:
             context.load_verify_locations(cafile=extra)
-        context.set_alpn_protocols(["http/1.1"])
-        _tls_contexts[extra] = context
-    return _tls_contexts[extra]
+        if protocol:
+            context.set_alpn_protocols([protocol])
+        _tls_contexts[extra, protocol] = context
+    return _tls_contexts[extra, protocol]
 
 
 def _left() -> float:
@@ -280,7 +290,11 @@ class _Bounded(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError("no address")
-        for address in _addresses(host, port):
+        try:
+            addresses = look_up(host, port, min(RESOLVE_TIMEOUT, _left()))
+        except TimeoutError:
+            raise httpcore.ConnectTimeout("the name was not looked up in time") from None
+        for address in addresses:
             left = _left()
             if left <= 0:
                 raise httpcore.ConnectTimeout("no time left")
@@ -343,8 +357,11 @@ class _BoundedStream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-def _addresses(host: str, port: int) -> list[str]:
-    """Look a name up, in a thread: the system's resolver takes no timeout and cannot be interrupted."""
+def look_up(host: str, port: int, seconds: float) -> list[str]:
+    """Give the addresses of a host, none for a name that nobody knows. Raise TimeoutError.
+
+    A thread asks: the system's resolver takes no timeout and cannot be interrupted.
+    """
     with contextlib.suppress(ValueError):
         return [str(ipaddress.ip_address(host))]
     found: list[Any] = []
@@ -356,6 +373,6 @@ def _addresses(host: str, port: int) -> list[str]:
         asked.set()
 
     threading.Thread(target=resolve, name="resolve", daemon=True).start()
-    if not asked.wait(max(0.0, min(RESOLVE_TIMEOUT, _left()))):
-        raise httpcore.ConnectTimeout("the name was not looked up in time")
+    if not asked.wait(max(0.0, seconds)):
+        raise TimeoutError
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))

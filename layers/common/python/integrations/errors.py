@@ -11,6 +11,7 @@
     x PayloadTooLarge        413  send less
     x InvalidArguments       422  the arguments do not fit the method
     x InvalidSetup           422  the setup does not fit the provider
+    x UrlDenied              422  the host in the call is not one that callers may reach
     x UpstreamRejected       422  the service refused the request: its 400, 404, 409, 422
   - configure the provider
     x MissingSetup           424  nothing says how to reach the service
@@ -30,7 +31,8 @@
     x Misconfigured          500  the deployment is not set up right
 
 Each class statement is a row of the one table: code, HTTP status, and whether the same call may succeed
-later. `retryable=None` means: by the method's effect, a read may be repeated and a write may not.
+later. `retryable=None` means: by the method's effect, a read may be repeated and a write may not unless nothing of it
+was sent.
 
 `detail` is for the caller: our own words, never an upstream body, an input value or another exception's text.
 """
@@ -47,7 +49,8 @@ class IntegrationError(Exception):
     """The base of every error that a call can end in.
 
     `detail` says what to do. `retry_after` is in seconds. `upstream_status` is the HTTP status that the service
-    answered. `errors` lists the fields at fault, each `{"loc": [...], "type": str, "message": str}`.
+    answered, or the code of its reply in another protocol. `errors` lists the fields at fault, each
+    `{"loc": [...], "type": str, "message": str}`. `nothing_sent` says that the service has done nothing.
     """
 
     code: ClassVar[str]
@@ -79,7 +82,7 @@ class IntegrationError(Exception):
 
     def explain(self, provider: str, method: "Method | None", correlation_id: str) -> None:
         """Set `problem`, the members of an RFC 9457 problem document; absent facts have no member."""
-        by_effect = bool(method and method.repeatable)
+        by_effect = self.nothing_sent or bool(method and method.repeatable)
         facts = {
             "type": f"urn:integrations:error:{self.code}",
             "title": self.title(),
@@ -138,6 +141,10 @@ class InvalidArguments(IntegrationError, code="invalid_arguments", status=422, r
 
 class InvalidSetup(IntegrationError, code="invalid_setup", status=422, retryable=False):
     """The setup does not fit the provider."""
+
+
+class UrlDenied(IntegrationError, code="url_denied", status=422, retryable=False):
+    """The call names a host that callers may not reach."""
 
 
 class UpstreamRejected(IntegrationError, code="upstream_rejected", status=422, retryable=False):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _M = TypeVar("_M", bound=BaseModel)
 
+_WRONG_CREDENTIALS = (401, 535)  # of HTTP, of SMTP
+
 
 class Call(NamedTuple):
     """What a caller asks of a provider. `method` is None for the default one, `deadline` is on the monotonic clock."""
@@ -35,9 +37,9 @@ class Call(NamedTuple):
 def execute(provider: "Provider", call: Call, meter: Meter) -> "Output":
     """Carry out the call and give the method's output. Raise the errors of `errors.py`.
 
-    When the service answers 401 to a stored setup, the connection is read again, once, and the call repeated if it
-    was rotated in the meantime: a 401 means that nothing was done, so that holds for writes too. A 403 is about
-    rights, not about the age of the key.
+    When the service refuses the credentials of a stored setup, the connection is read again, once, and the call
+    repeated if it was rotated in the meantime: that refusal means that nothing was done, so it holds for writes too.
+    A 403 is about rights, not about the age of the key.
     """
     method = provider.methods.get(call.method or provider.default_method)
     if method is None:
@@ -46,7 +48,7 @@ def execute(provider: "Provider", call: Call, meter: Meter) -> "Output":
     try:
         return _run(provider, method, call, connection, meter)
     except UpstreamDenied as denied:
-        fresh = rotated(provider, connection) if denied.upstream_status == 401 else None
+        fresh = rotated(provider, connection) if denied.upstream_status in _WRONG_CREDENTIALS else None
         if fresh is None:
             raise
         return _run(provider, method, call, fresh, meter)
@@ -55,16 +57,22 @@ def execute(provider: "Provider", call: Call, meter: Meter) -> "Output":
 def _run(provider: "Provider", method: "Method", call: Call, connection: Connection, meter: Meter) -> "Output":
     arguments = _arguments(method, call.arguments, connection.arguments)
     setup = _setup(provider, connection)
-    http = Http(
-        provider=provider,
-        setup=setup,
-        arguments=arguments,
-        base_urls=connection.base_urls or provider.base_urls,
-        deadline=call.deadline,
-        repeatable=method.repeatable,
-        meter=meter,
-    )
-    offered = {"args": arguments, "http": http, "setup": setup}
+    offered: dict[str, Any] = {"args": arguments, "setup": setup}
+    if "http" in method.parameters:
+        offered["http"] = Http(
+            provider=provider,
+            setup=setup,
+            arguments=arguments,
+            base_urls=connection.base_urls or provider.base_urls,
+            deadline=call.deadline,
+            repeatable=method.repeatable,
+            meter=meter,
+        )
+    if "tcp" in method.parameters:
+        # Few providers speak anything but HTTP, so few load it.
+        from integrations.tcp import Tcp
+
+        offered["tcp"] = Tcp(provider=provider, setup=setup, deadline=call.deadline, meter=meter)
     return method.function(**{name: offered[name] for name in method.parameters})
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from integrations.provider import Output, Provider
 
 MAX_BODY = 1_048_576  # bytes
+MAX_BODY_WITH_FILES = 6 * 1_048_576  # what Lambda itself takes
 MAX_RESPONSE = 5_500_000  # bytes; Lambda returns 6 MB at most, in which a body is quoted once more
 
 # What stays for the reply and the log line after the last byte from the service, in seconds.
@@ -121,14 +122,16 @@ def _read_http(provider: "Provider", event: dict[str, Any], deadline: float) -> 
     body = event.get("body") or ""
     if not isinstance(body, str):
         raise InvalidRequest("The body is not text.")
-    if len(body) > MAX_BODY * 4 / 3:  # before decoding; base64 makes four characters of three bytes
-        raise _too_large()
+    known = provider.methods.get(method or provider.default_method)
+    limit = MAX_BODY_WITH_FILES if known and known.files else MAX_BODY
+    if len(body) > limit * 4 / 3:  # before decoding; base64 makes four characters of three bytes
+        raise _too_large(limit)
     try:
         raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
     except (binascii.Error, UnicodeEncodeError):
         raise InvalidRequest("The body is not text in UTF-8.") from None
-    if len(raw) > MAX_BODY:
-        raise _too_large()
+    if len(raw) > limit:
+        raise _too_large(limit)
     try:
         data = parse_request(raw) if raw.strip() else {}
     except NotPlain as fault:
@@ -186,8 +189,8 @@ def _by_place(found: list[findings.Finding]) -> type[IntegrationError]:
     return InvalidSetup if place == "setup" else InvalidRequest
 
 
-def _too_large() -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is larger than {MAX_BODY:,} bytes; send less.")
+def _too_large(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than {limit:,} bytes; send less.")
 
 
 def _method_of_route(provider: "Provider", event: dict[str, Any]) -> str | None:

@@ -87,6 +87,8 @@ class Method(NamedTuple):
     open_world: bool
     repeatable: bool
     """Whether sending the same request twice does no more than sending it once."""
+    files: bool
+    """Whether the arguments hold files, which make a call larger than words do."""
 
     @property
     def description(self) -> str:
@@ -109,8 +111,9 @@ class Provider:
     """One third-party service.
 
     `base_url` may hold `{field}`s of the setup or, where all methods have them, of the arguments; a tuple is tried
-    in order when a host fails. `headers` may hold `{field}`s of the setup. `attempt_timeout` is in seconds, for one
-    attempt; the deadline of the call bounds all of them together. `max_response_bytes` counts decoded bytes.
+    in order when a host fails, and an empty one says that the service does not speak HTTP. `headers` may hold
+    `{field}`s of the setup. `attempt_timeout` is in seconds, for one attempt; the deadline of the call bounds all of
+    them together. `max_response_bytes` counts decoded bytes.
     `function` holds properties of the SAM function that differ from the template's Globals.
     """
 
@@ -121,7 +124,7 @@ class Provider:
     icon: str | None = None
     category: str
     setup: type[Setup] | None = None
-    base_url: str | tuple[str, ...]
+    base_url: str | tuple[str, ...] = ()
     headers: dict[str, str] = field(default_factory=dict)
     attempt_timeout: float = 10.0
     max_response_bytes: int = 4_000_000
@@ -146,8 +149,12 @@ class Provider:
         destructive: bool | None = None,
         idempotent: bool | None = None,
         open_world: bool = True,
+        files: bool = False,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Declare a method with its effect. What is not read-only says whether it destroys and may be repeated."""
+        """Declare a method with its effect. What is not read-only says whether it destroys and may be repeated.
+
+        A method that takes `files` in its arguments may be called with as much as Lambda takes.
+        """
         if read_only:
             destructive, idempotent = bool(destructive), idempotent is not False
         if destructive is None or idempotent is None:
@@ -166,6 +173,7 @@ class Provider:
                 idempotent=idempotent,
                 open_world=open_world,
                 repeatable=read_only or idempotent,
+                files=files,
             )
             self.default_method = self.default_method or function.__name__
             return function
@@ -181,7 +189,7 @@ class Provider:
         return functools.partial(handler.handle, self)
 
     def _signature(self, function: Callable[..., Any]) -> tuple[type[Arguments], type[Output]]:
-        """Read `(args: XArguments, http: Http, setup: XSetup) -> XOutput`; http and setup are optional."""
+        """Read `(args: XArguments, http: Http, tcp: Tcp, setup: XSetup) -> XOutput`; all but the first are optional."""
         name = f"{self.name}.{function.__name__}"
         hints = dict(function.__annotations__)
         arguments, output = hints.pop("args", None), hints.pop("return", None)
@@ -191,9 +199,9 @@ class Provider:
             raise TypeError(f"{name}: the return type is a subclass of Output")
         if not function.__doc__:
             raise TypeError(f"{name}: the docstring is what a language model reads; write one")
-        unknown = set(hints) - {"http", "setup"}
+        unknown = set(hints) - {"http", "tcp", "setup"}
         if unknown:
-            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, http and setup")
+            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, http, tcp and setup")
         unknown = _placeholders(*self.base_urls) - {*self.setup_fields, *arguments.model_fields}
         if unknown:
             raise TypeError(f"{name}: the base URL names unknown fields: {sorted(unknown)}")
