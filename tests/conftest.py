@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.support.upstream",
     "tests.support.contract_peer",
     "tests.support.mediawiki",
+    "tests.support.mail",
     "tests.support.aws",
     "tests.support.stack",
     "tests.support.artifact",

@@ -76,10 +76,30 @@ def test_the_picture_shows_the_way(way: list[str]) -> None:
     assert all(file.endswith(name) for file, (_, name) in zip(way, shown, strict=True))
 
 
-def test_one_file_imports_the_http_library_and_one_has_sockets() -> None:
+# Who may open a connection, and why it cannot be left to egress.py.
+SOCKETS = {
+    "egress.py": "HTTP",
+    "tcp.py": "what is not HTTP: the one door of the protocol providers, with the same cut-off and the address rule",
+}
+# Providers that speak another protocol than HTTP, through `tcp: Tcp`.
+PROTOCOLS = {"email": "SMTP"}
+
+
+def importers(names: str) -> set[str]:
     files = [*ROOT.glob("layers/common/python/integrations/**/*.py"), *ROOT.glob("functions/**/*.py")]
-    wanted = re.compile(
-        r"^\s*(?:import|from) (httpx|httpcore|requests|urllib\.request|http\.client|aiohttp|socket)\b", re.M
-    )
-    importers = {path.name for path in files if wanted.search(path.read_text())}
-    assert importers == {"egress.py"}
+    wanted = re.compile(rf"^\s*(?:import|from) (?:{names})\b", re.MULTILINE)
+    return {
+        path.name if "layers" in path.parts else path.parent.name for path in files if wanted.search(path.read_text())
+    }
+
+
+def test_one_file_imports_the_http_library() -> None:
+    assert importers(r"httpx|httpcore|requests|urllib\.request|http\.client|aiohttp") == {"egress.py"}
+
+
+def test_the_files_with_sockets_are_those_with_a_reason() -> None:
+    assert importers(r"socket|ssl|asyncio|smtplib|imaplib|poplib|ftplib|telnetlib") == set(SOCKETS)
+
+
+def test_the_providers_that_do_not_speak_http_are_those_with_a_protocol() -> None:
+    assert importers(r"integrations\.tcp") == set(PROTOCOLS) | {"execution.py"}

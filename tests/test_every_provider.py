@@ -56,6 +56,7 @@ def test_facts(provider: Provider) -> None:
     assert provider.icon is None or provider.icon.startswith("https://")
     assert re.fullmatch(r"[a-z]+", provider.category)
     assert all(url.startswith("https://") and not url.endswith("/") for url in provider.base_urls)
+    assert bool(provider.base_urls) == any("http" in method.parameters for method in provider.methods.values())
     assert 0 < provider.attempt_timeout <= 27
 
 
@@ -77,7 +78,18 @@ def test_file_reads_like_a_spec_sheet(provider: Provider) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             roots = {name.split(".")[0] for name in names}
-            assert not roots & {"os", "httpx", "httpcore", "requests", "urllib", "socket", "aiohttp", "boto3"}, names
+            assert not roots & {
+                "os",
+                "httpx",
+                "httpcore",
+                "requests",
+                "urllib",
+                "socket",
+                "aiohttp",
+                "boto3",
+                "ssl",
+                "smtplib",
+            }, names
 
 
 @every_method

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from devtools.project import load_provider
 from tests.support.stack import ROOT, Stack, Template
 
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
@@ -208,8 +209,12 @@ def test_a_provider_is_told_these_things_only(template: Template, name: str) -> 
         "INTEGRATIONS_ALLOWED_HOSTS": "10.0.0.0/8",
         "INTEGRATIONS_CONTACT": "ops@example.org",
         "POWERTOOLS_SERVICE_NAME": name,
-        f"{name.upper()}_BASE_URL": "",
+        **({f"{name.upper()}_BASE_URL": ""} if speaks_http(name) else {}),
     }
+
+
+def speaks_http(name: str) -> bool:
+    return bool(load_provider(name).base_urls)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,13 @@ class Attachment(Arguments):
     @field_validator("filename")
     @classmethod
     def _plain(cls, value: str) -> str:
-        if not _FILENAME.fullmatch(value) or not _is_text(value) or "=?" in value or not value.strip(". "):
+        if (
+            not _FILENAME.fullmatch(value)
+            or not _is_text(value)
+            or "=?" in value
+            or value != value.strip(" ")
+            or set(value) == {"."}
+        ):
             raise PydanticCustomError("filename", "Not a plain file name of at most 150 characters")
         return value
 
@@ -169,6 +175,11 @@ class Attachment(Arguments):
         except (binascii.Error, ValueError):
             raise PydanticCustomError("base64", "Not base64") from None
         return value
+
+    @property
+    def size(self) -> int:
+        """Give how many bytes the file has."""
+        return len(self.content) * 3 // 4 - self.content.count("=")
 
     @property
     def media_type(self) -> str:
@@ -211,7 +222,7 @@ class SendArguments(Arguments):
             raise PydanticCustomError("missing", "text or html is needed")
         if len(self.recipients) > MAX_RECIPIENTS:
             raise PydanticCustomError("too_long", f"At most {MAX_RECIPIENTS} recipients in to, cc and bcc together")
-        if sum(len(file.content) for file in self.attachments) > MAX_ATTACHED * 4 / 3:
+        if sum(file.size for file in self.attachments) > MAX_ATTACHED:
             raise PydanticCustomError("too_long", f"At most {MAX_ATTACHED:,} bytes of attachments together")
         return self
 

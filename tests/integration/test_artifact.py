@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
+from devtools.project import load_provider
+from tests.support import mail
 from tests.support import upstream as reply
 from tests.support.artifact import Artifact, build
 from tests.support.aws import Secrets
 from tests.support.runtime_api import Function, Result
 from tests.support.stack import ROOT
-from tests.support.upstream import Request, Upstream
+from tests.support.upstream import LOOPBACK, Request, Upstream
 
 # One worker builds once for all of these.
 pytestmark = pytest.mark.xdist_group("artifact")
 
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
 EVENTS = sorted(path.stem for path in ROOT.glob("events/*.json"))
+OVER_HTTP = [name for name in EVENTS if load_provider(name.partition(".")[0]).base_urls]
 MEGABYTE = 1_000_000
 
 # Run by Lambda's Python, whose magic number and source hashes it compares with.
@@ -192,7 +196,7 @@ def test_every_provider_has_an_event() -> None:
     assert {name.partition(".")[0] for name in EVENTS} == set(PROVIDERS)
 
 
-@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("name", OVER_HTTP)
 def test_each_function_takes_its_event_and_raises_what_a_state_machine_can_catch(
     run: Callable[..., Function], upstream: Upstream, name: str
 ) -> None:
@@ -209,7 +213,7 @@ def test_each_function_takes_its_event_and_raises_what_a_state_machine_can_catch
     assert not result.payload.get("stackTrace")
 
 
-@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("name", OVER_HTTP)
 def test_each_function_answers_the_same_call_over_http_with_a_problem(
     run: Callable[..., Function], upstream: Upstream, name: str
 ) -> None:
@@ -284,6 +288,62 @@ def test_wikipedia_reads_the_pages_that_it_finds(run: Callable[..., Function], u
     assert document["metadata"]["title"] == "Ada Lovelace"
     assert document["page_content"] == "A mathematician. And a countess."
     assert {request.path for request in upstream.requests} == {"/w/api.php"}
+
+
+@pytest.fixture
+def mailer(
+    run: Callable[..., Function], certificate_authority: trustme.CA, authority_file: Path
+) -> Iterator[tuple[Function, mail.MailServer, dict[str, Any]]]:
+    """The email function, a mail server that wants STARTTLS and a password, and the event aimed at it."""
+    call = event("email.send")
+    users = {call["setup"]["user"]: call["setup"]["password"]}
+    function = run("EmailFunction", INTEGRATIONS_ALLOWED_HOSTS=LOOPBACK, INTEGRATIONS_CA_FILE=str(authority_file))
+    with mail.running(certificate_authority, "starttls", users) as server:
+        call["setup"] |= {"host": LOOPBACK, "port": server.port}
+        yield function, server, call
+
+
+def test_email_sends_what_its_event_says(mailer: tuple[Function, mail.MailServer, dict[str, Any]]) -> None:
+    function, server, call = mailer
+    direct = function.invoke(call)
+    assert not direct.failed, function.output()
+    assert direct.payload["accepted"] == ["bob@example.org"]
+    over_http = function.invoke(http_event("email", call))
+    assert over_http.payload["statusCode"] == 200, function.output()
+    assert [received.recipients for received in server.received] == [["bob@example.org"]] * 2
+    assert {received.encrypted for received in server.received} == {True}
+    assert call["setup"]["password"] not in function.output()
+
+
+def test_email_raises_what_a_state_machine_can_catch(mailer: tuple[Function, mail.MailServer, dict[str, Any]]) -> None:
+    function, server, call = mailer
+    server.users.clear()
+    result = function.invoke(call)
+    assert (result.failed, result.payload["errorType"]) == (True, "UpstreamDenied")
+    problem = json.loads(result.payload["errorMessage"])
+    assert (problem["code"], problem["upstream_status"]) == ("upstream_denied", 535)
+    assert not result.payload.get("stackTrace")
+    assert server.received == []
+
+
+@pytest.mark.parametrize("field", mail.FIELDS)
+def test_nothing_gets_out_of_its_field_on_lambdas_own_python(
+    mailer: tuple[Function, mail.MailServer, dict[str, Any]], field: str
+) -> None:
+    function, server, call = mailer
+    call["arguments"] = {"from": "ann@example.com", "to": ["bob@example.org"], "subject": "Tea", "text": "At five.\n"}
+    taken = 0
+    for payload in mail.PAYLOADS:
+        before = len(server.received)
+        result = function.invoke(call | {"arguments": call["arguments"] | mail.poisoned(field, payload)})
+        if result.failed:
+            assert result.payload["errorType"] == "InvalidArguments", payload
+            assert len(server.received) == before
+            continue
+        taken += 1
+        [received] = server.received[before:]
+        mail.check_intact(received, field, payload)
+    assert taken == mail.TAKEN.get(field, 0)
 
 
 def api_event(method: str, path: str, **headers: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from devtools.cli import main
+from devtools.project import load_provider
 from tests.support import upstream as script
+from tests.support.calls import aimed_at
 from tests.support.serving import KEY, ROOT, copy_of_the_checkout, in_copy, integrations, serving
 from tests.support.upstream import Upstream, refused_url
 
@@ -107,10 +109,11 @@ def test_the_event_may_come_from_standard_input(tmp_path: Path, upstream: Upstre
 
 @pytest.mark.parametrize("path", sorted((ROOT / "events").glob("*.json")), ids=lambda path: path.stem)
 def test_the_events_of_the_project_are_calls(tmp_path: Path, path: Path) -> None:
-    provider = path.name.partition(".")[0]
+    provider = load_provider(path.name.partition(".")[0])
     with refused_url() as url:
-        changes = {f"{provider.upper()}_BASE_URL": url}
-        done = integrations(tmp_path, "invoke", provider, "-e", str(path), **changes)
+        event, changes = aimed_at(provider, json.loads(path.read_text()), url)
+        (tmp_path / "event.json").write_text(json.dumps(event))
+        done = integrations(tmp_path, "invoke", provider.name, "-e", str(tmp_path / "event.json"), **changes)
     assert done.returncode == 1
     assert '"code": "upstream_unreachable"' in done.stderr, "it got as far as the service"
 
@@ -127,7 +130,7 @@ def test_a_failure_is_a_problem_on_standard_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["nobody"], "There is no provider of that name; there are: algolia, wikipedia"),
+        (["nobody"], "There is no provider of that name; there are: algolia, email, wikipedia"),
         (["registry"], "There is no provider of that name"),
         (["../algolia"], "There is no provider of that name"),
         (["algolia", "-a", "query"], "An argument is KEY=VALUE"),
@@ -338,7 +341,7 @@ def test_titles_that_cannot_be(checkout: Path, title: str) -> None:
 
 
 def test_doctor_finds_nothing_missing_here(tmp_path: Path) -> None:
-    done = integrations(tmp_path, "doctor", ALGOLIA_APPLICATION_ID="A", ALGOLIA_API_KEY="k")
+    done = integrations(tmp_path, "doctor", ALGOLIA_APPLICATION_ID="A", ALGOLIA_API_KEY="k", EMAIL_HOST="m")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert all(line.startswith(("ok ", "missing ")) for line in lines)

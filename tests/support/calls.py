@@ -1,8 +1,10 @@
 """Call a provider as AWS does: by its handler, with an event and a context."""
 
+import copy
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from integrations import Provider
 
@@ -78,3 +80,16 @@ def respond(provider: Provider, event: dict[str, Any], seconds: float = 30.0) ->
     assert reply["isBase64Encoded"] is False
     headers = {name.lower(): value for name, value in reply["headers"].items()}
     return Response(reply["statusCode"], headers, json.loads(reply["body"]), reply["body"])
+
+
+def aimed_at(provider: Provider, event: Any, url: str) -> tuple[Any, dict[str, str]]:
+    """Give a call and its environment, so that the service is looked for at this URL on loopback.
+
+    What speaks HTTP is told by its base URL, anything else by the host and port of its setup.
+    """
+    if provider.base_urls:
+        return event, {f"{provider.name.upper()}_BASE_URL": url}
+    address = urlsplit(url)
+    aimed = copy.deepcopy(event)
+    aimed["setup"] |= {"host": address.hostname, "port": address.port}
+    return aimed, {"INTEGRATIONS_ALLOWED_HOSTS": str(address.hostname)}

@@ -176,9 +176,13 @@ def _connect(answers: list[str], port: int, until: float) -> socket.socket:
         if left <= 0:
             raise TimeoutError
         try:
-            return socket.create_connection((address, port), min(CONNECT_TIMEOUT, left))
+            sock = socket.create_connection((address, port), min(CONNECT_TIMEOUT, left))
         except OSError as error:
             failure = error
+        else:
+            # A command after a command would otherwise wait 40 ms for the other side's delayed acknowledgement.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
     raise ConnectionError from failure
 
 
