@@ -169,7 +169,7 @@ def test_standard_input_that_is_no_json(tmp_path: Path) -> None:
     [
         (["put", "wikipedia"], "wikipedia takes no setup, so it has no default connection"),
         (["get", "wikipedia"], "a named one can pin arguments: add --connection NAME"),
-        (["put", "nobody"], "There is no provider of that name; there are: algolia, wikipedia."),
+        (["put", "nobody"], "There is no provider of that name; there are: algolia, email, wikipedia."),
         (["list", "nobody"], "There is no provider of that name"),
         (["put", "algolia", "--connection", "a/b"], "A connection's name is 1 to 64"),
         (["put", "algolia", KEY], "unexpected extra argument"),

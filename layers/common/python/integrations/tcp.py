@@ -50,23 +50,17 @@ class Tcp:
         inside counts as one before which nothing was done, unless the connection was in doubt. Raise UrlDenied for a
         host that callers may not reach, and the upstream errors of `errors.py`.
         """
-        connection = self._open(host, port, ports, tls)
         start = time.monotonic()
         try:
-            yield connection
-        except IntegrationError as error:
-            error.nothing_sent = not connection.in_doubt
-            if connection.in_doubt:
-                error.detail = f"{error.detail} {IN_DOUBT}"
-            raise
+            with contextlib.closing(self._open(host, port, ports, tls=tls)) as connection, _doubted(connection):
+                yield connection
         finally:
-            connection.close()
             self.meter.spans.append((start, time.monotonic()))
 
-    def _open(self, host: str, port: int, ports: Collection[int], tls: bool) -> "Connection":  # noqa: FBT001
+    def _open(self, host: str, port: int, ports: Collection[int], *, tls: bool) -> "Connection":
         def attempt() -> Connection:
             self.meter.attempts += 1
-            return self._attempt(host, port, ports, tls)
+            return self._attempt(host, port, ports, tls=tls)
 
         try:
             return attempt()
@@ -75,7 +69,7 @@ class Tcp:
 
             return repeat(attempt, error, may_repeat=_unreachable, hosts=1, deadline=self.deadline)
 
-    def _attempt(self, host: str, port: int, ports: Collection[int], tls: bool) -> "Connection":  # noqa: FBT001
+    def _attempt(self, host: str, port: int, ports: Collection[int], *, tls: bool) -> "Connection":
         start = time.monotonic()
         if self.deadline - start < SHORTEST_ATTEMPT:
             raise DeadlineExceeded("No time was left to ask the server.")
@@ -89,7 +83,6 @@ class Tcp:
                 connection.start_tls()
         except IntegrationError as error:
             error.nothing_sent = True
-            self.meter.spans.append((start, time.monotonic()))
             raise
         return connection
 
@@ -167,6 +160,18 @@ class Connection:
                 raise TimeoutError
             self._socket.settimeout(left)
             yield self._socket
+
+
+@contextlib.contextmanager
+def _doubted(connection: Connection) -> Iterator[None]:
+    """Say of an error whether the service has done nothing, or nobody knows."""
+    try:
+        yield
+    except IntegrationError as error:
+        error.nothing_sent = not connection.in_doubt
+        if connection.in_doubt:
+            error.detail = f"{error.detail} {IN_DOUBT}"
+        raise
 
 
 def _connect(answers: list[str], port: int, until: float) -> socket.socket:
