@@ -21,11 +21,19 @@ def decoded(text: str) -> str:
     return text.encode("ascii").decode("unicode_escape")
 
 
+def is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def refused(host: str, answers: list[str], port: int = 587) -> bool:
     """Say what happens to a host that is looked up to these addresses, or is one itself."""
     try:
         name = addresses.spelled(host)
-        addresses.check(name, port, [name] if ":" in name or name[-1].isdigit() else answers, (25, 587))
+        addresses.check(name, port, [name] if is_address(name) else answers, (25, 587))
     except addresses.Denied:
         return True
     return False

@@ -386,6 +386,15 @@ def test_everyone_refused_and_one_only_for_now(mail_server: START) -> None:
     assert server.received == []
 
 
+def test_who_is_named_twice_gets_it_once_and_is_blamed_at_the_first_place(mail_server: START) -> None:
+    server = mail_server()
+    assert send(server.port, bcc=["bob@example.org"]).body["accepted"] == ["bob@example.org"]
+    assert server.received[0].recipients == ["bob@example.org"]
+    server.refuse = {"bob@example.org": "550 5.1.1 gone"}
+    reply = send(server.port, bcc=["bob@example.org"])
+    assert reply.body["errors"][0]["loc"] == ["arguments", "to", 0]
+
+
 def test_the_size_is_announced(mail_server: START) -> None:
     server = mail_server(data_size_limit=10_000)
     assert send(server.port).status == 200
