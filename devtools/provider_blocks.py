@@ -76,7 +76,7 @@ def _properties(provider: Provider) -> Block:
         "Layers": _Line([_Tag("Ref", "CommonLayer")]),
         "ReservedConcurrentExecutions": _Tag("If", ["HasReservedConcurrency", *concurrency]),
         "Environment": {
-            "Variables": {"POWERTOOLS_SERVICE_NAME": name, f"{name.upper()}_BASE_URL": _base_url(name)},
+            "Variables": {f"{name.upper()}_BASE_URL": _base_url(name)},
         },
         "Policies": [{"Statement": [read_own_connections]}],
         "EventInvokeConfig": {

@@ -155,7 +155,7 @@ def test_what_a_provider_declares_for_its_function_is_merged() -> None:
         60,
         {"Size": 2048},
     )
-    assert {"EXTRA", "POWERTOOLS_SERVICE_NAME", "SAMPLE_BASE_URL"} == set(properties["Environment"]["Variables"])
+    assert {"EXTRA", "SAMPLE_BASE_URL"} == set(properties["Environment"]["Variables"])
     assert properties["Policies"][1] == policy
     assert len(properties["Policies"]) == 2
 

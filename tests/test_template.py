@@ -207,7 +207,6 @@ def test_a_provider_is_told_these_things_only(template: Template, name: str) -> 
         "INTEGRATIONS_PREFIX": "other",
         "INTEGRATIONS_ALLOWED_HOSTS": "10.0.0.0/8",
         "INTEGRATIONS_CONTACT": "ops@example.org",
-        "POWERTOOLS_SERVICE_NAME": name,
         f"{name.upper()}_BASE_URL": "",
     }
 
