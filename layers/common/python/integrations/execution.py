@@ -9,7 +9,7 @@ from integrations.errors import (
     IntegrationError,
     InvalidArguments,
     InvalidSetup,
-    UnknownMethod,
+    Misconfigured,
     UpstreamDenied,
 )
 from integrations.http import Http, Meter
@@ -23,70 +23,88 @@ _M = TypeVar("_M", bound=BaseModel)
 
 
 class Call(NamedTuple):
-    """What a caller asks of a provider. `method` is None for the default one, `deadline` is on the monotonic clock."""
+    """What a caller asks of a method. `deadline` is on the monotonic clock."""
 
-    method: str | None
     arguments: dict[str, Any]
     setup: dict[str, Any] | None
     connection: str | None
     deadline: float
 
 
-def execute(provider: "Provider", call: Call, meter: Meter) -> "Output":
+def execute(provider: "Provider", method: "Method", call: Call, meter: Meter) -> "Output":
     """Carry out the call and give the method's output. Raise the errors of `errors.py`.
 
     When the service answers 401 to a stored setup, the connection is read again, once, and the call repeated if it
     was rotated in the meantime: a 401 means that nothing was done, so that holds for writes too. A 403 is about
     rights, not about the age of the key.
     """
-    method = provider.methods.get(call.method or provider.default_method)
-    if method is None:
-        raise UnknownMethod(f"{provider.name} has no method of that name; it has: {', '.join(provider.methods)}.")
     connection = resolve(provider, call.setup, call.connection)
     try:
         return _run(provider, method, call, connection, meter)
     except UpstreamDenied as denied:
-        fresh = rotated(provider, connection) if denied.upstream_status == 401 else None
+        fresh = rotated(provider, connection, call.deadline) if denied.upstream_status == 401 else None
         if fresh is None:
             raise
         return _run(provider, method, call, fresh, meter)
 
 
 def _run(provider: "Provider", method: "Method", call: Call, connection: Connection, meter: Meter) -> "Output":
-    arguments = _arguments(method, call.arguments, connection.arguments)
-    setup = _setup(provider, connection)
-    http = Http(
-        provider=provider,
-        setup=setup,
-        arguments=arguments,
-        base_urls=connection.base_urls or provider.base_urls,
-        deadline=call.deadline,
-        repeatable=method.repeatable,
-        meter=meter,
+    arguments = _arguments(provider, method, call.arguments, connection.arguments)
+    try:
+        setup = _setup(provider, connection.setup)
+        http = Http(
+            provider=provider,
+            setup=setup,
+            arguments=arguments,
+            base_urls=connection.base_urls or provider.base_urls,
+            deadline=call.deadline,
+            repeatable=method.repeatable,
+            meter=meter,
+        )
+        offered = {"args": arguments, "http": http, "setup": setup}
+        return method.function(**{name: offered[name] for name in method.parameters})
+    except InvalidSetup as invalid:
+        raise connection.blame(provider, invalid) from None
+
+
+def _arguments(provider: "Provider", method: "Method", sent: dict[str, Any], pinned: dict[str, Any]) -> "Arguments":
+    """Validate the caller's arguments with the pinned ones of the connection over them.
+
+    A pin counts for every method that has such an argument. One that no method has, or that does not fit, is the
+    operator's mistake, and is not passed over: it may be all that keeps a caller in bounds.
+    """
+    if not pinned:
+        return _validated(method.arguments, sent, "arguments", InvalidArguments)
+    known = {name for each in provider.methods.values() for name in each.argument_names}
+    if unknown := pinned.keys() - known:
+        raise _unfit_pins(
+            provider, [findings.finding(["arguments", name], "unknown", "No such argument") for name in unknown]
+        )
+    names = method.argument_names
+    pins = {names[name]: value for name, value in pinned.items() if name in names}
+    try:
+        own = {names.get(name, name): value for name, value in sent.items()}
+        return _validated(method.arguments, own | pins, "arguments", InvalidArguments)
+    except InvalidArguments as invalid:
+        found = [item for item in invalid.errors or [] if item["loc"][-1] in pins]
+        raise _unfit_pins(provider, found) if found else invalid from None
+
+
+def _unfit_pins(provider: "Provider", found: list[findings.Finding]) -> Misconfigured:
+    return Misconfigured(
+        f"The arguments pinned by the stored connection do not fit ({findings.sentence(found)}); "
+        f"store it again with `integrations secrets put {provider.name}`.",
+        errors=found,
     )
-    offered = {"args": arguments, "http": http, "setup": setup}
-    return method.function(**{name: offered[name] for name in method.parameters})
 
 
-def _arguments(method: "Method", sent: dict[str, Any], pinned: dict[str, Any]) -> "Arguments":
-    """Validate the caller's arguments with the pinned ones of the connection over them."""
-    if pinned:
-        names = method.argument_names
-        sent = {names.get(name, name): value for name, value in sent.items()}
-        sent |= {names[name]: value for name, value in pinned.items() if name in names}
-    return _validated(method.arguments, sent, "arguments", InvalidArguments)
-
-
-def _setup(provider: "Provider", connection: Connection) -> "Setup | None":
+def _setup(provider: "Provider", given: dict[str, Any]) -> "Setup | None":
     if provider.setup is None:
-        if connection.setup:
+        if given:
             found = [findings.finding(["setup"], "unexpected", f"{provider.name} takes no setup; leave it out")]
             raise InvalidSetup(findings.sentence(found), errors=found)
         return None
-    try:
-        setup = _validated(provider.setup, connection.setup, "setup", InvalidSetup)
-    except InvalidSetup as invalid:
-        raise connection.blame(provider, invalid) from None
+    setup = _validated(provider.setup, given, "setup", InvalidSetup)
     for _, value in setup:
         if isinstance(value, SecretStr) and value.get_secret_value() not in remembered:
             remembered.append(value.get_secret_value())

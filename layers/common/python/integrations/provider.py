@@ -49,7 +49,9 @@ def _not_a_boolean(value: Any) -> Any:
 class Setup(BaseModel):
     """What reaches the service: keys, hosts. Secrets are `SecretStr`; unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class Arguments(BaseModel):
@@ -58,7 +60,9 @@ class Arguments(BaseModel):
     Numbers may come as numeric strings, because language models send them so; a boolean is only ever a boolean.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
+    )
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, build: GetCoreSchemaHandler, /) -> CoreSchema:

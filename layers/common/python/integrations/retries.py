@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity import RetryCallState, Retrying, retry_if_exception, sleep_using_event
 from tenacity.wait import wait_random_exponential
 
 from integrations.errors import IntegrationError, UpstreamRateLimited
-from integrations.http import SHORTEST_ATTEMPT
+from integrations.http import SHORTEST_ATTEMPT, Http
 
 MAX_ATTEMPTS = 3
 
@@ -19,17 +19,10 @@ _jitter = wait_random_exponential(multiplier=0.5, max=8)  # full jitter: U(0, mi
 _T = TypeVar("_T")
 
 
-def repeat(
-    attempt: Callable[[], _T],
-    failed: IntegrationError,
-    *,
-    may_repeat: Callable[[BaseException], bool],
-    hosts: int,
-    deadline: float,
-) -> _T:
+def repeat(attempt: Callable[[], _T], failed: IntegrationError, *, http: Http, hosts: int) -> _T:
     """Go on after an attempt that failed: that was the first of three.
 
-    Each attempt goes to the next of `hosts` hosts; `deadline` is on the monotonic clock. Raise the last error.
+    Each attempt goes to the next of `hosts` hosts. Raise the last error.
     """
     first = [failed]
 
@@ -39,7 +32,7 @@ def repeat(
         return attempt()
 
     def stop(state: RetryCallState) -> bool:
-        fits = time.monotonic() + state.upcoming_sleep + SHORTEST_ATTEMPT <= deadline
+        fits = time.monotonic() + state.upcoming_sleep + SHORTEST_ATTEMPT <= http.deadline
         return state.attempt_number >= MAX_ATTEMPTS or not fits
 
     def wait(state: RetryCallState) -> float:
@@ -50,5 +43,11 @@ def repeat(
         asked = error.retry_after if isinstance(error, IntegrationError) else None
         return _jitter(state) if asked is None else asked
 
-    retrying = Retrying(stop=stop, wait=wait, retry=retry_if_exception(may_repeat), reraise=True)
+    retrying = Retrying(
+        stop=stop,
+        wait=wait,
+        retry=retry_if_exception(http.may_repeat),
+        sleep=sleep_using_event(http.ended),  # until the wait is over or the call is
+        reraise=True,
+    )
     return retrying(attempt_after_the_first)
