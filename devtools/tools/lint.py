@@ -176,6 +176,7 @@ def _depth(node: Schema) -> int:
 
 
 def _gemini(level: Definition, schema: Schema) -> Iterator[Finding]:
+    """Judge by what the API answers (agno-agi/agno#2112, anomalyco/opencode#14788)."""
     for place, node in walk(schema):
         kind = node.get("type")
         if kind == "OBJECT" and not node.get("properties"):

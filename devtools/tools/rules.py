@@ -14,7 +14,8 @@ _COMMON = frozenset(
 JSON_SCHEMA_KEYWORDS = (
     _COMMON
     | _OBJECT
-    | {"anyOf", "prefixItems", "propertyNames", "patternProperties", "default", "format", "pattern", "contentEncoding"}
+    | {"anyOf", "prefixItems", "propertyNames", "patternProperties", "default", "format", "pattern"}
+    | {"contentEncoding", "contentMediaType"}
     | {"minLength", "maxLength", "maxItems", "uniqueItems", "minProperties", "maxProperties"}
     | {"exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 )
@@ -33,7 +34,10 @@ AGENTCORE_KEYWORDS = frozenset({"type", "properties", "required", "items", "desc
 
 _JSON_TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 
-# anthropics/claude-code#79418: one such key and the whole request is refused.
+# getsentry/sentry-mcp#106: the answer of Chat Completions to a longer description.
+_OPENAI_TEXT = 1024
+
+# anthropics/claude-code#79418: one other key and the whole request is refused.
 _PLAIN_KEY = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 
 
@@ -64,19 +68,19 @@ OPENAI = Rules(
     level=("function",),
     members=frozenset({"name", "description", "parameters", "strict"}),
     schema=("parameters",),
-    most_text=1024,
+    most_text=_OPENAI_TEXT,
 )
 OPENAI_RESPONSES = Rules(
     vendor="OpenAI",
     members=frozenset({"type", "name", "description", "parameters", "strict"}),
     schema=("parameters",),
-    most_text=1024,
+    most_text=_OPENAI_TEXT,
 )
 OPENAI_STRICT = Rules(
     vendor="OpenAI (strict)",
     members=frozenset({"type", "name", "description", "parameters", "strict"}),
     schema=("parameters",),
-    most_text=1024,
+    most_text=_OPENAI_TEXT,
     keywords=STRICT_KEYWORDS,
     needs_type=True,
 )

@@ -11,6 +11,7 @@ Schema = dict[str, Any]
 # What only tools for people read, and what is put in place elsewhere.
 _NOISE = {"title", "examples", "discriminator", "readOnly", "writeOnly", "deprecated", "$defs", "$schema"}
 
+_TEXT = "description"
 _ONE = ("items", "additionalProperties", "propertyNames", "contains", "not")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 _MAPPINGS = ("properties", "patternProperties")
@@ -69,9 +70,6 @@ def _is_free(node: Schema) -> bool:
     if node.get("type") == "array":
         return not (node.get("items") or node.get("prefixItems"))
     return not node.keys() & {"type", "anyOf"}
-
-
-_TEXT = "description"
 
 
 class _Tree:

@@ -12,6 +12,7 @@ _SENTENCES = {
     "pattern": "Matches {}.",
     "format": "Format: {}.",
     "contentEncoding": "Encoded as {}.",
+    "contentMediaType": "Content: {}.",
     "minimum": "At least {}.",
     "maximum": "At most {}.",
     "exclusiveMinimum": "More than {}.",
