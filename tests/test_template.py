@@ -16,7 +16,15 @@ OTHERS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 READ = "secretsmanager:GetSecretValue"
-OWN_ROUTES = {"GET /health", "GET /integrations", "GET /integrations/{provider}", "$default"}
+OWN_ROUTES = {
+    "GET /health",
+    "GET /integrations",
+    "GET /integrations/{provider}",
+    "GET /integrations/{provider}/tool",
+    "GET /integrations/{provider}/{method}/tool",
+    "GET /tools",
+    "$default",
+}
 
 
 def pascal(name: str) -> str:
