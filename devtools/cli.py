@@ -99,7 +99,8 @@ def new(name: str, title: str | None) -> None:
 def sync(*, check: bool) -> None:
     """Rewrite what is generated from functions/*/provider.py.
 
-    That is template.yaml between its marker lines, and functions/registry/catalog.json.
+    That is template.yaml between its marker lines, the registry's catalog and its tools. A tool that a vendor of
+    language models would refuse is told, and nothing is written.
     """
     from devtools import sync as generated
     from devtools.project import ROOT
@@ -109,6 +110,31 @@ def sync(*, check: bool) -> None:
         click.echo(f"{'stale' if check else 'wrote'} {path.relative_to(ROOT)}")
     if check and paths:
         raise CommandError("Generated files are stale; run `integrations sync` and commit what it writes.")
+
+
+# As devtools.tools has them, which `--help` need not wait for; a test holds the two together.
+_FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "bedrock", "agentcore", "mcp")
+
+
+@main.command(
+    epilog=_examples("integrations tools", "integrations tools --format anthropic > tools.json"),
+)
+@click.option("--format", "tool_format", type=click.Choice(_FORMATS), default="openai", show_default=True)
+@_told
+def tools(tool_format: str) -> None:
+    """Print every method as a tool of a language model.
+
+    It is a JSON array, as the vendor's request takes it, made from functions/*/provider.py at once. A tool that cannot
+    be strict although the format is, because it takes an object of any keys, is named on standard error.
+    """
+    from devtools.project import load_provider, provider_names
+    from devtools.tools import compiled_all
+
+    every = compiled_all([load_provider(name) for name in provider_names()])
+    for tool in every:
+        if tool_format == "openai-responses" and tool.free_places:
+            click.echo(f"{tool.name}: strict is false; any keys are taken at {', '.join(tool.free_places)}", err=True)
+    click.echo(json.dumps([tool.definitions[tool_format] for tool in every], indent=2, ensure_ascii=False))
 
 
 @main.command(

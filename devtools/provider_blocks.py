@@ -76,10 +76,7 @@ def _properties(provider: Provider) -> Block:
         "Layers": _Line([_Tag("Ref", "CommonLayer")]),
         "ReservedConcurrentExecutions": _Tag("If", ["HasReservedConcurrency", *concurrency]),
         "Environment": {
-            "Variables": {
-                "POWERTOOLS_SERVICE_NAME": name,
-                **({f"{name.upper()}_BASE_URL": _base_url(name)} if provider.base_urls else {}),
-            },
+            "Variables": {f"{name.upper()}_BASE_URL": _base_url(name)} if provider.base_urls else {},
         },
         "Policies": [{"Statement": [read_own_connections]}],
         "EventInvokeConfig": {

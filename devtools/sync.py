@@ -1,16 +1,19 @@
 """`integrations sync`: what is generated from the providers' declarations.
 
-Between its marker lines template.yaml is written here, and functions/registry/catalog.json as a whole. The same
-providers give the same bytes.
+Between its marker lines template.yaml is written here, and as a whole functions/registry/catalog.json and the tools
+beside it, one file a format. The same providers give the same bytes. A tool that a vendor would refuse is an error, and
+then nothing is written.
 """
 
 from pathlib import Path
 
 from devtools import provider_blocks
-from devtools.catalog import catalog
+from devtools.catalog import catalog, definitions
 from devtools.errors import CommandError
 from devtools.project import FUNCTIONS, TEMPLATE, load_provider, provider_names
+from devtools.tools import compiled_all
 
+REGISTRY = FUNCTIONS / "registry"
 MARKER = "  # --- providers: written by `integrations sync` from functions/*/provider.py ---\n"
 END = "  # --- end of providers ---\n"
 
@@ -19,6 +22,7 @@ def write() -> list[Path]:
     """Bring every generated file up to date and name those that were not."""
     changed = _stale()
     for path, text in changed.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     return list(changed)
 
@@ -32,8 +36,10 @@ def _stale() -> dict[Path, str]:
     providers = [load_provider(name) for name in provider_names()]
     generated = {
         TEMPLATE: between_markers(TEMPLATE.read_text(encoding="utf-8"), provider_blocks.sections(providers)),
-        FUNCTIONS / "registry" / "catalog.json": catalog(providers),
+        REGISTRY / "catalog.json": catalog(providers),
     }
+    for name, text in definitions(compiled_all(providers)).items():
+        generated[REGISTRY / "tools" / f"{name}.json"] = text
     return {path: text for path, text in generated.items() if not path.exists() or path.read_text("utf-8") != text}
 
 

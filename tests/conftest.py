@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from integrations.egress import close_clients
+from integrations.redaction import remembered
 from integrations.setup import connections
 
 pytest_plugins = [
@@ -47,3 +48,4 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     connections.forget()
     close_clients()
+    remembered.clear()

@@ -10,6 +10,7 @@ import pytest
 
 from integrations import handler
 from integrations.errors import IntegrationError
+from integrations.observability import logger
 from tests.support import upstream as script
 from tests.support.calls import Context, call, http_event, post, respond
 from tests.support.sample import SETUP, provider
@@ -94,6 +95,7 @@ def test_function_url(answering: Upstream, path: str) -> None:
         ("POST", "/nope", "unknown_method"),
         ("POST", "/execute/sample/read/more", "not_found"),
         ("POST", "/execute/other/read", "not_found"),
+        ("POST", "/execute/sampleread", "not_found"),
     ],
 )
 def test_function_url_of_something_else(verb: str, path: str, code: str) -> None:
@@ -103,6 +105,7 @@ def test_function_url_of_something_else(verb: str, path: str, code: str) -> None
     reply = respond(provider, event)
     assert reply.body["code"] == code
     assert reply.status == {"method_not_allowed": 405}.get(code, 404)
+    assert reply.headers.get("allow") == ("POST" if code == "method_not_allowed" else None)
 
 
 def test_problem_has_all_members(upstream: Upstream) -> None:
@@ -168,7 +171,11 @@ BAD_BODIES: dict[str, tuple[str, int, list[str | int] | None]] = {
     "an infinite number": ('{"arguments": {"limit": 1e400}}', 400, ["arguments", "limit"]),
     "a number of 400 digits": ('{"arguments": {"limit": 1' + "0" * 400 + ".0}}", 400, ["arguments", "limit"]),
     "100,000 brackets": ('{"arguments": ' + "[" * 100_000 + "]" * 100_000 + "}", 400, None),
-    "100 levels": ('{"arguments": ' + '{"a":' * 100 + "1" + "}" * 101, 400, ["arguments", "a"]),
+    "201 levels": ('{"arguments": ' + '{"a":' * 201 + "1" + "}" * 202, 400, None),
+    "an infinite text": ('{"arguments": {"inner": {"ratio": "inf"}}}', 422, ["arguments", "inner", "ratio"]),
+    "a text that is NaN": ('{"arguments": {"inner": {"ratio": "nan"}}}', 422, ["arguments", "inner", "ratio"]),
+    "a name that may be a key": ('{"arguments": {"sk-abcdefghijklmnopqrstuvwx": 1}}', 422, ["arguments", "?"]),
+    "a name that may be a number": ('{"arguments": {"c4111111111111111": 1}}', 422, ["arguments", "?"]),
     "half a surrogate pair": ('{"arguments": {"query": "\\ud800"}}', 400, ["arguments", "query"]),
     "half a surrogate pair in a key": ('{"arguments": {"\\udfff": 1}}', 400, ["arguments"]),
     "NUL": (f'{{"arguments": {{"query": "{CANARY}\\u0000"}}}}', 422, ["arguments", "query"]),
@@ -191,21 +198,34 @@ def test_bad_input_is_named_and_not_repeated(name: str) -> None:
         assert str(place[-1]) in reply.body["detail"]
 
 
-def test_base64_that_is_none() -> None:
-    event = {**http_event(provider, ""), "body": "no base64!", "isBase64Encoded": True}
+@pytest.mark.parametrize("body", ["no base64!", "é", "YQ"])
+def test_base64_that_is_none(body: str) -> None:
+    event = {**http_event(provider, ""), "body": body, "isBase64Encoded": True}
     assert respond(provider, event).status == 400
 
 
-def test_a_base64_body_over_the_limit() -> None:
-    body = base64.b64encode(b" " * (handler.MAX_BODY + 1)).decode()
-    event = {**http_event(provider, ""), "body": body, "isBase64Encoded": True}
-    assert respond(provider, event).status == 413
+@pytest.mark.parametrize(("size", "status"), [(handler.MAX_BODY, 200), (handler.MAX_BODY + 1, 413)])
+@pytest.mark.parametrize("in_base64", [False, True])
+def test_the_limit_of_a_body_is_the_same_in_both_forms(
+    answering: Upstream, size: int, status: int, *, in_base64: bool
+) -> None:
+    raw = json.dumps({"setup": SETUP}).encode().ljust(size)
+    body = base64.b64encode(raw).decode() if in_base64 else raw.decode()
+    event = {**http_event(provider, ""), "body": body, "isBase64Encoded": in_base64}
+    assert respond(provider, event).status == status
 
 
 def test_unknown_method_names_the_known_ones() -> None:
     reply = post(provider, {}, method=CANARY)
     assert (reply.status, reply.body["code"]) == (404, "unknown_method")
     assert reply.body["detail"] == "sample has no method of that name; it has: read, write, fault."
+
+
+def test_the_method_is_found_before_anything_else_is_looked_at() -> None:
+    assert post(provider, "no JSON", method="nope").body["code"] == "unknown_method"
+    with pytest.raises(IntegrationError) as raised:
+        provider.handler({"method": "nope", "arguments": []}, Context())
+    assert raised.value.code == "unknown_method"
 
 
 def test_numbers_may_be_numeric_text(answering: Upstream) -> None:
@@ -229,11 +249,20 @@ def test_a_fault_of_ours_is_a_problem_without_its_text(capsys: pytest.CaptureFix
     assert CANARY not in reply.text + log
 
 
-def test_a_response_over_the_limit(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("value", ["x" * 6_300_000, [""] * 1_600_000, '"' * 3_200_000, "ü" * 3_200_000])
+def test_a_response_over_the_limit(upstream: Upstream, monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
+    """Whole, and in the quotes in which the runtime sends it, it must fit into what Lambda returns."""
     monkeypatch.setattr(provider, "max_response_bytes", 20_000_000)
-    upstream.replies(script.json({"value": "x" * 5_600_000}))
+    upstream.replies(script.json({"value": value}))
     reply = post(provider, {"setup": SETUP})
     assert (reply.status, reply.body["code"]) == (502, "response_too_large")
+
+
+def test_a_response_just_under_the_limit(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider, "max_response_bytes", 20_000_000)
+    upstream.replies(script.json({"value": "x" * 6_100_000}))
+    event = http_event(provider, {"setup": SETUP})
+    assert len(json.dumps(provider.handler(event, Context()))) < 6_291_556
 
 
 @pytest.mark.parametrize(
@@ -284,6 +313,7 @@ def test_schedule_without_an_input_of_its_own() -> None:
         ({"metod": CANARY}, "InvalidRequest"),
         ({"method": 7}, "InvalidRequest"),
         ({"method": CANARY}, "UnknownMethod"),
+        ({"method": ""}, "UnknownMethod"),
         ({"arguments": {"limit": float("nan")}}, "InvalidRequest"),
         ({"arguments": {"query": CANARY + "\0"}}, "InvalidArguments"),
         ({"arguments": {"query": "\ud800"}}, "InvalidRequest"),
@@ -291,6 +321,9 @@ def test_schedule_without_an_input_of_its_own() -> None:
         ({"setup": {}, "arguments": {}}, "MissingSetup"),
         ({"detail-type": "x", "detail": [CANARY]}, "InvalidRequest"),
         ({"detail-type": "x", "detail": CANARY}, "InvalidRequest"),
+        ({"detail-type": "x", "detail": "\ud800"}, "InvalidRequest"),
+        ({"detail": {"method": CANARY}}, "UnknownMethod"),
+        ({"arguments": {"sk-abcdefghijklmnopqrstuvwxyz": CANARY}}, "InvalidArguments"),
         ({"httpMethod": "POST", "path": "/", "body": CANARY}, "InvalidRequest"),
         ({"version": "2.0", "requestContext": {"http": CANARY}}, "InvalidRequest"),
     ],
@@ -303,6 +336,7 @@ def test_failure_is_raised_by_name_with_the_problem_as_its_message(event: Any, n
     assert problem["error"] == problem["detail"] == raised.value.detail
     assert problem["correlation_id"] == Context().aws_request_id
     assert CANARY not in str(raised.value)
+    assert "sk-abc" not in str(raised.value)
 
 
 def test_failure_has_no_cause_that_a_log_would_print(upstream: Upstream) -> None:
@@ -343,6 +377,32 @@ def test_one_line_and_one_set_of_metrics_a_call(answering: Upstream, capsys: pyt
     assert (metrics["Calls"], metrics["Errors"]) == ([1.0], [0.0])
     assert 0 < metrics["Duration"][0] == pytest.approx(line["duration_ms"], abs=0.06)
     assert CANARY not in json.dumps([line, metrics])
+
+
+def test_a_secret_of_the_setup_is_masked_in_whatever_is_logged(
+    answering: Upstream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = SETUP["api_key"]
+    post(provider, {"setup": SETUP}, headers={"x-correlation-id": key})
+    logger.warning("a line with %s in it", key, extra={"more": {"deep": [f"x{key}x"]}})
+    log = capsys.readouterr().out
+    assert key not in log
+    assert log.count("[redacted]") == 3
+
+
+@pytest.mark.parametrize("key", ["status", "outcome", "invalid_arguments", "sample", "999999", "string"])
+def test_a_key_that_is_a_word_of_ours_blanks_out_nothing(
+    upstream: Upstream, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    upstream.route(lambda _: script.json({}, status=429, headers={"retry-after": "999999"}))
+    own = post(provider, {"setup": {"api_key": key}})
+    assert (own.body["status"], own.body["retry_after"]) == (503, 999999)
+    capsys.readouterr()
+    other = post(provider, {"arguments": {"limit": "string"}, "setup": SETUP})
+    assert (other.body["code"], other.body["errors"][0]["loc"]) == ("invalid_arguments", ["arguments", "limit"])
+    assert "[redacted]" not in other.text
+    line, _ = (json.loads(text) for text in capsys.readouterr().out.splitlines())
+    assert (line["outcome"], line["provider"], line["message"]) == ("invalid_arguments", "sample", "call")
 
 
 def test_dimensions_are_never_what_a_caller_made_up(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,6 @@ def test_a_remembered_value_is_masked_in_each_form(form: str) -> None:
 def test_a_value_inside_base64_of_something_longer_is_masked(before: bytes, after: bytes) -> None:
     remembered.append("value-of-a-credential")
     encoded = base64.b64encode(before + b"value-of-a-credential" + after).decode()
-    assert base64.b64encode(b"e-of-a-credent").decode()[:8] not in redact(encoded) or MASK in redact(encoded)
     assert MASK in redact(encoded)
 
 

@@ -112,6 +112,7 @@ def test_unknown_connection(secrets: Secrets) -> None:
     "value",
     [
         "no JSON but a secret-looking-text",
+        '{"setup": {"api_key": "secret-looking-text\\ud800"}}',
         '["secret-looking-text"]',
         '{"api_key": "secret-looking-text"}',
         '{"setup": "secret-looking-text"}',
@@ -127,6 +128,35 @@ def test_a_stored_value_that_is_no_connection(secrets: Secrets, value: str) -> N
     assert (reply.status, reply.body["code"]) == (500, "misconfigured")
     assert "integrations secrets put" in reply.body["detail"]
     assert "secret-looking" not in reply.text
+
+
+@pytest.mark.parametrize("setup", [{"api_key": "key-with-a-newline\n"}, {"api_key": "k1k1k1k1", "region": "a.b/"}])
+def test_a_stored_setup_that_cannot_be_sent_is_the_operators_mistake(
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch, setup: dict[str, str]
+) -> None:
+    monkeypatch.delenv("SAMPLE_BASE_URL")
+    secrets.put("sample/default", {"setup": setup})
+    reply = post(provider, {})
+    assert (reply.status, reply.body["code"]) == (500, "misconfigured")
+    assert "newline" not in reply.text
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAMPLE_API_KEY", "")
+    assert post(provider, {}).body["code"] == "missing_setup"
+
+
+def test_a_variable_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAMPLE_API_KEY", "key with spaces")
+    reply = post(provider, {})
+    assert (reply.status, reply.body["code"]) == (500, "misconfigured")
+    assert "in the environment" in reply.body["detail"]
+
+
+@pytest.mark.parametrize("url", ["http://{api_key}.example", "http://{nothing}.example"])
+def test_a_stored_host_cannot_hold_a_secret(secrets: Secrets, url: str) -> None:
+    secrets.put("sample/default", {"setup": OLD, "base_url": url})
+    assert post(provider, {}).body["code"] == "misconfigured"
 
 
 def test_secrets_manager_down(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,9 +179,26 @@ def test_setup_for_a_provider_that_takes_none() -> None:
 
 
 def test_pinned_arguments_win_under_any_name(answering: Upstream, secrets: Secrets) -> None:
-    secrets.put("sample/default", {"setup": OLD, "arguments": {"limit": 1, "query": "pinned", "unknown_here": 1}})
-    call(provider, arguments={"max_docs": 9, "query": "asked", "exact": True})
+    secrets.put("sample/default", {"setup": OLD, "arguments": {"max_docs": 1, "query": "pinned", "text": "of write"}})
+    call(provider, arguments={"limit": 9, "query": "asked", "exact": True})
     assert answering.last.query == {"limit": ["1"], "q": ["pinned"], "exact": ["true"]}
+
+
+@pytest.mark.parametrize("pinned", [{"limits": 1}, {"limit": 50}, {"limit": "secret-looking-text"}])
+def test_a_pin_that_does_not_fit_is_the_operators_mistake_and_never_passed_over(
+    secrets: Secrets, pinned: dict[str, Any]
+) -> None:
+    secrets.put("sample/default", {"setup": OLD, "arguments": pinned})
+    reply = post(provider, {"arguments": {"limit": 9}})
+    assert (reply.status, reply.body["code"]) == (500, "misconfigured")
+    assert reply.body["errors"][0]["loc"] == ["arguments", next(iter(pinned))]
+    assert "secret-looking" not in reply.text
+
+
+def test_a_callers_own_mistake_beside_a_pin_is_the_callers(secrets: Secrets) -> None:
+    secrets.put("sample/default", {"setup": OLD, "arguments": {"limit": 1}})
+    reply = post(provider, {"arguments": {"exact": "yes"}})
+    assert (reply.status, reply.body["errors"][0]["loc"]) == (422, ["arguments", "exact"])
 
 
 def test_pinned_arguments_of_another_connection_do_not_count(answering: Upstream, secrets: Secrets) -> None:
@@ -299,6 +346,26 @@ def test_a_403_and_a_setup_of_the_caller_refresh_nothing(upstream: Upstream, sec
         call(provider)
     with pytest.raises(IntegrationError):
         call(provider, setup=NEW)
+    assert len(secrets.reads) == 1
+
+
+def test_refreshing_has_a_pause_in_an_outage_too(secrets: Secrets, clock: Clock) -> None:
+    outage = Outage(secrets.client)
+    connections = Connections(client=lambda: outage, clock=clock)
+    secrets.put("sample/default", {"setup": OLD})
+    seen = connections.read(SECRET)
+    assert seen is not None
+    outage.down = True
+    for _ in range(3):
+        assert connections.refresh(seen) is None
+    assert outage.asked == 2
+
+
+def test_there_is_no_refresh_without_time_for_it(upstream: Upstream, secrets: Secrets) -> None:
+    secrets.put("sample/default", {"setup": OLD})
+    upstream.replies(script.json({}, status=401))
+    with pytest.raises(IntegrationError):
+        call(provider, seconds=7.5)
     assert len(secrets.reads) == 1
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,14 @@ from devtools import provider_blocks, template
 from devtools.catalog import catalog
 from devtools.errors import CommandError
 from devtools.sync import between_markers
+from devtools.tools import FORMATS, compiled_all
 from integrations import Provider
 from tests.support.sample import provider as sample
 from tests.support.serving import copy_of_the_checkout, in_copy
 
 TEMPLATE = "template.yaml"
 CATALOG = "functions/registry/catalog.json"
+TOOLS = "functions/registry/tools/anthropic.json"
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +42,9 @@ def sync(checkout: Path) -> Callable[..., str]:
 
 
 def test_what_is_committed_is_what_sync_writes(checkout: Path, sync: Callable[..., str]) -> None:
-    before = [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG)]
+    before = [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS)]
     assert sync() == ""
-    assert [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG)] == before
+    assert [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS)] == before
     assert sync("--check") == ""
 
 
@@ -49,6 +52,7 @@ def test_what_is_committed_is_what_sync_writes(checkout: Path, sync: Callable[..
     ("name", "old", "new"),
     [
         (CATALOG, '"provider": "algolia"', '"provider": "someone"'),
+        (TOOLS, "The index to search.", "An index."),
         (TEMPLATE, "CodeUri: functions/algolia/", "CodeUri: functions/elsewhere/"),
         (TEMPLATE, "  Algolia:\n", "  Algoliax:\n"),
     ],
@@ -68,13 +72,31 @@ def test_a_stale_file_is_named_and_mended(
     assert path.read_text() == fresh
 
 
-def test_a_missing_catalog_is_written(checkout: Path, sync: Callable[..., str]) -> None:
-    path = checkout / CATALOG
-    fresh = path.read_text()
-    path.unlink()
-    assert f"stale {CATALOG}" in sync("--check", status=1)
+def test_what_is_missing_is_written(checkout: Path, sync: Callable[..., str]) -> None:
+    registry = checkout / "functions" / "registry"
+    before = {path: path.read_text() for path in registry.rglob("*.json")}
+    assert len(before) == 1 + len(FORMATS)
+    shutil.rmtree(registry / "tools")
+    (checkout / CATALOG).unlink()
+    assert f"stale {CATALOG}\nstale functions/registry/tools/openai.json" in sync("--check", status=1)
     sync()
-    assert path.read_text() == fresh
+    assert {path: path.read_text() for path in registry.rglob("*.json")} == before
+
+
+def test_a_tool_that_a_vendor_would_refuse_is_told_and_nothing_is_written(
+    checkout: Path, sync: Callable[..., str]
+) -> None:
+    path = checkout / "functions/wikipedia/provider.py"
+    good, before = path.read_text(), (checkout / CATALOG).read_bytes()
+    path.write_text(good.replace('"""Search for pages on', f'"""{"Search " * 200}for pages on'))
+    told = sync(status=1)
+    assert (
+        "wikipedia_search: OpenAI refuses the description: over 1024 characters; shorten the method's docstring."
+        in told
+    )
+    assert (checkout / CATALOG).read_bytes() == before
+    path.write_text(good)
+    assert sync("--check") == ""
 
 
 def test_what_stands_outside_the_markers_stays(checkout: Path, sync: Callable[..., str]) -> None:
@@ -155,7 +177,7 @@ def test_what_a_provider_declares_for_its_function_is_merged() -> None:
         60,
         {"Size": 2048},
     )
-    assert {"EXTRA", "POWERTOOLS_SERVICE_NAME", "SAMPLE_BASE_URL"} == set(properties["Environment"]["Variables"])
+    assert {"EXTRA", "SAMPLE_BASE_URL"} == set(properties["Environment"]["Variables"])
     assert properties["Policies"][1] == policy
     assert len(properties["Policies"]) == 2
 
@@ -170,6 +192,12 @@ def test_the_order_of_the_providers_does_not_matter() -> None:
     other = replaced(name="other")
     assert provider_blocks.sections([sample, other]) == provider_blocks.sections([other, sample])
     assert catalog([sample, other]) == catalog([other, sample])
+    assert compiled_all([sample, other]) == compiled_all([other, sample])
+
+
+def test_the_tag_of_the_catalog_changes_with_it() -> None:
+    tags = [json.loads(catalog(of))["etag"] for of in ([sample], [sample], [replaced(docs="https://other.example")])]
+    assert tags[0] == tags[1] != tags[2]
 
 
 def test_the_catalog_of_a_provider() -> None:

@@ -17,7 +17,15 @@ OTHERS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 READ = "secretsmanager:GetSecretValue"
-OWN_ROUTES = {"GET /health", "GET /integrations", "GET /integrations/{provider}", "$default"}
+OWN_ROUTES = {
+    "GET /health",
+    "GET /integrations",
+    "GET /integrations/{provider}",
+    "GET /integrations/{provider}/tool",
+    "GET /integrations/{provider}/{method}/tool",
+    "GET /tools",
+    "$default",
+}
 
 
 def pascal(name: str) -> str:
@@ -208,7 +216,6 @@ def test_a_provider_is_told_these_things_only(template: Template, name: str) -> 
         "INTEGRATIONS_PREFIX": "other",
         "INTEGRATIONS_ALLOWED_HOSTS": "10.0.0.0/8",
         "INTEGRATIONS_CONTACT": "ops@example.org",
-        "POWERTOOLS_SERVICE_NAME": name,
         **({f"{name.upper()}_BASE_URL": ""} if speaks_http(name) else {}),
     }
 

@@ -51,7 +51,7 @@ class SearchArguments(Arguments):
         None, description="The attributes of each record to give; all of them when left out."
     )
     hits_per_page: int = Field(10, description="How many records a page holds.", ge=1, le=1000)
-    page: int = Field(0, description="Which page of the results to give; the first is 0.", ge=0)
+    page: int = Field(0, description="Which page of the results to give; the first is 0.", ge=0, le=1_000_000)
     filters: str | None = Field(
         None,
         description="A filter expression, such as: brand:acme AND price < 20.",

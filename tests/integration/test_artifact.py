@@ -366,6 +366,8 @@ def test_the_registry_answers_without_the_layer(run: Callable[..., Function]) ->
     assert json.loads(health["body"]) == {"status": "ok", "version": version}
     catalog = json.loads(function.invoke(api_event("GET", "/integrations")).payload["body"])
     assert [entry["provider"] for entry in catalog] == PROVIDERS
+    tools = json.loads(function.invoke(api_event("GET", "/tools")).payload["body"])
+    assert tools["total"] == len(tools["tools"]) == sum(len(entry["methods"]) for entry in catalog)
 
 
 def test_the_authorizer_knows_a_stored_key_without_the_layer(run: Callable[..., Function], secrets: Secrets) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from devtools.cli import main
 from devtools.project import load_provider
+from devtools.tools import FORMATS
 from tests.support import upstream as script
 from tests.support.calls import aimed_at
 from tests.support.serving import KEY, ROOT, copy_of_the_checkout, in_copy, integrations, serving
@@ -43,7 +44,7 @@ COMMANDS = sorted(leaves(main))
 
 def test_the_commands_are_those_that_are_documented() -> None:
     assert {" ".join(names) for names in COMMANDS} == {
-        "serve", "invoke", "new", "sync", "doctor",
+        "serve", "invoke", "new", "sync", "tools", "doctor",
         "secrets put", "secrets get", "secrets list", "secrets rm",
         "keys create", "keys list", "keys revoke",
     }  # fmt: skip
@@ -56,6 +57,36 @@ def test_help(names: tuple[str, ...]) -> None:
     assert done.output.startswith("Usage: ")
     assert "\\b" not in done.output
     assert len(done.output.splitlines()) >= 5
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_tools_are_printed_in_a_format(tmp_path: Path, name: str) -> None:
+    done = integrations(tmp_path, "tools", *(["--format", name] if name != "openai" else []))
+    assert (done.returncode, done.stderr) == (0, "")
+    written = json.loads((ROOT / f"functions/registry/tools/{name}.json").read_text())
+    assert json.loads(done.stdout) == [*written.values()]
+    assert len(written) >= 2
+
+
+def test_an_unknown_format_is_a_usage_error(tmp_path: Path) -> None:
+    done = integrations(tmp_path, "tools", "--format", "cohere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'openai-responses'" in done.stderr
+
+
+def test_a_tool_that_cannot_be_strict_is_named(tmp_path: Path) -> None:
+    checkout = copy_of_the_checkout(tmp_path)
+    path = checkout / "functions/wikipedia/provider.py"
+    path.write_text(
+        path.read_text().replace(
+            "    limit: int = Field(\n",
+            '    more: dict[str, Any] = Field({}, description="More.")\n    limit: int = Field(\n',
+            1,
+        )
+    )
+    done = in_copy(checkout, "devtools.cli", "tools", "--format", "openai-responses")
+    assert done.stderr == "wikipedia_search: strict is false; any keys are taken at arguments.more\n"
+    assert {tool["name"]: tool["strict"] for tool in json.loads(done.stdout)}["wikipedia_search"] is False
 
 
 def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
@@ -288,6 +319,7 @@ def test_a_new_provider_touches_nobody_elses_file(made: Made) -> None:
         "tests/providers/test_acme_two.py",
         "template.yaml",
         "functions/registry/catalog.json",
+        *(f"functions/registry/tools/{name}.json" for name in FORMATS),
     }
     assert {f"wrote {name}" for name in changed} == set(made.told.splitlines())
 

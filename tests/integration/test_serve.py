@@ -276,6 +276,44 @@ def test_the_catalog(bundle: Bundle) -> None:
     assert bundle.ask("GET", "/integrations/algolia").json() == next(e for e in listed if e["provider"] == "algolia")
 
 
+def test_the_tools(bundle: Bundle) -> None:
+    every = bundle.ask("GET", "/tools?format=anthropic")
+    assert every.status_code == 200
+    assert {"algolia_search", "wikipedia_search"} <= {tool["name"] for tool in every.json()["tools"]}
+    one = bundle.ask("GET", "/integrations/algolia/search/tool?format=anthropic")
+    assert one.json() in every.json()["tools"]
+    assert bundle.ask("GET", "/integrations/algolia/tool?format=anthropic").json() == one.json()
+    assert one.json()["input_schema"]["required"] == ["index_name", "query"]
+    chosen = bundle.ask("GET", "/tools?format=mcp&providers=wikipedia&providers=algolia&read_only=true&limit=1").json()
+    assert (chosen["total"], [tool["name"] for tool in chosen["tools"]]) == (2, ["algolia_search"])
+    later = bundle.ask("GET", f"/tools?format=mcp&providers=wikipedia,algolia&cursor={chosen['next_cursor']}").json()
+    assert ([tool["name"] for tool in later["tools"]], later["next_cursor"]) == (["wikipedia_search"], None)
+
+
+@pytest.mark.parametrize("path", ["/tools", "/integrations/algolia/tool", "/integrations/algolia", "/integrations"])
+def test_what_has_not_changed_is_not_sent_again(bundle: Bundle, path: str) -> None:
+    etag = bundle.ask("GET", path).headers["etag"]
+    again = bundle.ask("GET", path, headers={"x-api-key": KEY, "if-none-match": etag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert bundle.ask("GET", path, headers={"if-none-match": etag}).status_code == 403
+
+
+def test_a_filter_that_is_not_understood_is_a_problem(bundle: Bundle) -> None:
+    reply = bundle.ask("GET", f"/tools?providers={MARK}")
+    assert (reply.status_code, reply.json()["errors"][0]["loc"]) == (400, ["query", "providers"])
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert MARK not in reply.text
+
+
+def test_a_call_as_a_strict_tool_sends_it(bundle: Bundle, service: Upstream) -> None:
+    """Every key is there, and null means absent."""
+    tool = bundle.ask("GET", "/integrations/algolia/tool?format=openai-responses").json()
+    service.replies(script.json(FOUND))
+    arguments = dict.fromkeys(tool["parameters"]["required"]) | ARGUMENTS
+    assert bundle.call("algolia/search", {"setup": SETUP, "arguments": arguments}).status_code == 200
+    assert service.last.json() == {"query": "phone", "hitsPerPage": 10, "page": 0}
+
+
 def test_every_route_of_the_template_is_served() -> None:
     keys = {route.key for route in read_routes(ROOT / "template.yaml")}
     assert {"GET /health", "GET /integrations", "POST /execute/algolia/{method}", "$default"} <= keys

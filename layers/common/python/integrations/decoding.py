@@ -1,15 +1,13 @@
 """The body of an answer: out of its content coding, never further than a limit, and out of JSON."""
 
-import re
 import zlib
 from typing import Any
 
 from pydantic_core import from_json
 
-from integrations.plain import refuse_infinite
+from integrations.plain import MAY_OVERFLOW, refuse_infinite
 
-# Only an exponent of three digits or an integer part of 309 can overflow a double (its largest is 1.8e308).
-_MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{309}")
+MAX_GZIP_MEMBERS = 16  # each copies what is left of the body, so many small ones cost more than their size
 
 
 class Undecodable(ValueError):
@@ -31,7 +29,7 @@ def decoded_json(body: bytes, coding: str, limit: int) -> Any:
         raise Undecodable(coding)
     try:
         data = from_json(body, allow_inf_nan=False)
-        if _MAY_OVERFLOW.search(body):
+        if MAY_OVERFLOW.search(body):
             refuse_infinite(data)
     except ValueError:
         raise Undecodable("not JSON") from None
@@ -41,7 +39,7 @@ def decoded_json(body: bytes, coding: str, limit: int) -> Any:
 def _gunzipped(body: bytes, limit: int) -> bytes:
     """Decompress gzip (RFC 1952), one or more members."""
     out = bytearray()
-    while body:
+    for _ in range(MAX_GZIP_MEMBERS):
         member = zlib.decompressobj(zlib.MAX_WBITS | 16)
         try:
             out += member.decompress(body, limit + 1 - len(out))
@@ -52,4 +50,6 @@ def _gunzipped(body: bytes, limit: int) -> bytes:
         if not member.eof:
             raise Undecodable("gzip")
         body = member.unused_data
-    return bytes(out)
+        if not body:
+            return bytes(out)
+    raise Undecodable("gzip")

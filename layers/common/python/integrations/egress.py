@@ -100,6 +100,8 @@ def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_byt
             headers={**request.headers, **_OURS, "user-agent": _user_agent()},
             params=request.params,
             json=request.body,
+            # Below the pool the cut-off holds by itself; this is the wait for a free connection of it.
+            extensions={"timeout": {"pool": max(_left(), 0.001)}},
         )
     )
     status = response.status_code
@@ -213,7 +215,7 @@ def retry_after(headers: httpx.Headers) -> float | None:
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or an offset of twenty digits overflows
         return None
     # The asctime form has no zone; HTTP dates are in UTC.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -368,7 +370,7 @@ def look_up(host: str, port: int, seconds: float) -> list[str]:
     asked = threading.Event()
 
     def resolve() -> None:
-        with contextlib.suppress(OSError, UnicodeError):
+        with contextlib.suppress(OSError, UnicodeError, OverflowError):
             found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         asked.set()
 

@@ -2,33 +2,42 @@
 
 * IntegrationError
   - fix the call
-    x InvalidRequest         400  the request is not a call: not JSON, unknown keys, not an object
-    x UnknownProvider        404  no provider has that name
-    x UnknownMethod          404  the provider has no method of that name
-    x UnknownConnection      404  no connection is stored under that name
-    x NotFound               404  no route goes there
-    x MethodNotAllowed       405  the route exists, for another HTTP method
-    x PayloadTooLarge        413  send less
-    x InvalidArguments       422  the arguments do not fit the method
-    x InvalidSetup           422  the setup does not fit the provider
-    x UrlDenied              422  the host in the call is not one that callers may reach
-    x UpstreamRejected       422  the service refused the request: its 400, 404, 409, 422
+    x InvalidRequest          400  the request is not a call: not JSON, unknown keys, not an object
+    x IdempotencyKeyMissing   400  a write needs an idempotency key
+    x Forbidden               403  the API key's scope does not hold this
+    x UnknownProvider         404  no provider has that name
+    x UnknownMethod           404  the provider has no method of that name
+    x UnknownConnection       404  no connection is stored under that name
+    x JobNotFound             404  no job has that id
+    x NotFound                404  no route goes there
+    x MethodNotAllowed        405  the route exists, for another HTTP method
+    x PayloadTooLarge         413  send less
+    x InvalidArguments        422  the arguments do not fit the method
+    x InvalidSetup            422  the setup does not fit the provider
+    x UrlDenied               422  the URL goes where no caller may send this bundle
+    x CommandDenied           422  the command does what no caller may make this bundle do
+    x IdempotencyKeyReused    422  the idempotency key was used for another call
+    x UpstreamRejected        422  the service refused the request: its 400, 404, 409, 422
   - configure the provider
-    x MissingSetup           424  nothing says how to reach the service
-    x UpstreamDenied         502  the service refused the credentials: its 401, 403
+    x MissingSetup            424  nothing says how to reach the service
+    x UpstreamDenied          502  the service refused the credentials: its 401, 403
   - wait, then call again
-    x UpstreamRateLimited    503  the service asks for fewer calls
-    x DependencyUnavailable  503  an AWS service that the call needs did not answer
+    x IdempotencyInProgress   409  a call with the same idempotency key is under way
+    x RateLimited             429  the caller makes more calls than it may
+    x BudgetExceeded          429  the caller has spent what it may
+    x UpstreamRateLimited     503  the service asks for fewer calls
+    x CircuitOpen             503  the service has failed often and is left alone for a while
+    x DependencyUnavailable   503  an AWS service that the call needs did not answer
   - call again where the method's effect allows it
-    x UpstreamError          502  the service failed: its 5xx
-    x UpstreamUnreachable    502  no connection, or it broke
-    x UpstreamBadResponse    502  the answer is not what the service documents
-    x UpstreamTimeout        504  the service did not answer in time
-    x DeadlineExceeded       504  no time was left to ask the service
+    x UpstreamError           502  the service failed: its 5xx
+    x UpstreamUnreachable     502  no connection, or it broke
+    x UpstreamBadResponse     502  the answer is not what the service documents
+    x UpstreamTimeout         504  the service did not answer in time
+    x DeadlineExceeded        504  no time was left to ask the service
   - give up, tell the operator
-    x ResponseTooLarge       502  the answer is larger than a Lambda function may return
-    x InternalError          500  a fault of this bundle
-    x Misconfigured          500  the deployment is not set up right
+    x ResponseTooLarge        502  the answer is larger than a Lambda function may return
+    x InternalError           500  a fault of this bundle
+    x Misconfigured           500  the deployment or a stored connection is not set up right
 
 Each class statement is a row of the one table: code, HTTP status, and whether the same call may succeed
 later. `retryable=None` means: by the method's effect, a read may be repeated and a write may not unless nothing of it
@@ -111,6 +120,14 @@ class InvalidRequest(IntegrationError, code="invalid_request", status=400, retry
     """The request is not a call."""
 
 
+class IdempotencyKeyMissing(IntegrationError, code="idempotency_key_missing", status=400, retryable=False):
+    """The method writes, and the call has no key that would keep it from writing twice."""
+
+
+class Forbidden(IntegrationError, code="forbidden", status=403, retryable=False):
+    """The API key's scope does not hold this."""
+
+
 class UnknownProvider(IntegrationError, code="unknown_provider", status=404, retryable=False):
     """No provider has that name."""
 
@@ -123,12 +140,20 @@ class UnknownConnection(IntegrationError, code="unknown_connection", status=404,
     """No connection is stored under that name."""
 
 
+class JobNotFound(IntegrationError, code="job_not_found", status=404, retryable=False):
+    """No job has that id."""
+
+
 class NotFound(IntegrationError, code="not_found", status=404, retryable=False):
     """No route goes there."""
 
 
 class MethodNotAllowed(IntegrationError, code="method_not_allowed", status=405, retryable=False):
     """The route exists, for another HTTP method."""
+
+
+class IdempotencyInProgress(IntegrationError, code="idempotency_in_progress", status=409, retryable=True):
+    """A call with the same idempotency key is under way."""
 
 
 class PayloadTooLarge(IntegrationError, code="payload_too_large", status=413, retryable=False):
@@ -144,7 +169,15 @@ class InvalidSetup(IntegrationError, code="invalid_setup", status=422, retryable
 
 
 class UrlDenied(IntegrationError, code="url_denied", status=422, retryable=False):
-    """The call names a host that callers may not reach."""
+    """The URL goes where no caller may send this bundle."""
+
+
+class CommandDenied(IntegrationError, code="command_denied", status=422, retryable=False):
+    """The command does what no caller may make this bundle do."""
+
+
+class IdempotencyKeyReused(IntegrationError, code="idempotency_key_reused", status=422, retryable=False):
+    """The idempotency key was used for another call."""
 
 
 class UpstreamRejected(IntegrationError, code="upstream_rejected", status=422, retryable=False):
@@ -153,6 +186,14 @@ class UpstreamRejected(IntegrationError, code="upstream_rejected", status=422, r
 
 class MissingSetup(IntegrationError, code="missing_setup", status=424, retryable=False):
     """Nothing says how to reach the service."""
+
+
+class RateLimited(IntegrationError, code="rate_limited", status=429, retryable=True):
+    """The caller makes more calls than it may."""
+
+
+class BudgetExceeded(IntegrationError, code="budget_exceeded", status=429, retryable=True):
+    """The caller has spent what it may."""
 
 
 class InternalError(IntegrationError, code="internal", status=500, retryable=False):
@@ -185,6 +226,10 @@ class UpstreamBadResponse(IntegrationError, code="upstream_bad_response", status
 
 class UpstreamRateLimited(IntegrationError, code="upstream_rate_limited", status=503, retryable=True):
     """The service asks for fewer calls; `retry_after` says when, if it said so."""
+
+
+class CircuitOpen(IntegrationError, code="circuit_open", status=503, retryable=True):
+    """The service has failed often and is left alone for a while."""
 
 
 class DependencyUnavailable(IntegrationError, code="dependency_unavailable", status=503, retryable=True):

@@ -9,7 +9,7 @@ from integrations.errors import (
     IntegrationError,
     InvalidArguments,
     InvalidSetup,
-    UnknownMethod,
+    Misconfigured,
     UpstreamDenied,
 )
 from integrations.http import Http, Meter
@@ -25,38 +25,52 @@ _WRONG_CREDENTIALS = (401, 535)  # of HTTP, of SMTP
 
 
 class Call(NamedTuple):
-    """What a caller asks of a provider. `method` is None for the default one, `deadline` is on the monotonic clock."""
+    """What a caller asks of a method. `deadline` is on the monotonic clock."""
 
-    method: str | None
     arguments: dict[str, Any]
     setup: dict[str, Any] | None
     connection: str | None
     deadline: float
 
 
-def execute(provider: "Provider", call: Call, meter: Meter) -> "Output":
+def execute(provider: "Provider", method: "Method", call: Call, meter: Meter) -> "Output":
     """Carry out the call and give the method's output. Raise the errors of `errors.py`.
 
     When the service refuses the credentials of a stored setup, the connection is read again, once, and the call
     repeated if it was rotated in the meantime: that refusal means that nothing was done, so it holds for writes too.
     A 403 is about rights, not about the age of the key.
     """
-    method = provider.methods.get(call.method or provider.default_method)
-    if method is None:
-        raise UnknownMethod(f"{provider.name} has no method of that name; it has: {', '.join(provider.methods)}.")
     connection = resolve(provider, call.setup, call.connection)
     try:
         return _run(provider, method, call, connection, meter)
     except UpstreamDenied as denied:
-        fresh = rotated(provider, connection) if denied.upstream_status in _WRONG_CREDENTIALS else None
+        wrong = denied.upstream_status in _WRONG_CREDENTIALS
+        fresh = rotated(provider, connection, call.deadline) if wrong else None
         if fresh is None:
             raise
         return _run(provider, method, call, fresh, meter)
 
 
 def _run(provider: "Provider", method: "Method", call: Call, connection: Connection, meter: Meter) -> "Output":
-    arguments = _arguments(method, call.arguments, connection.arguments)
-    setup = _setup(provider, connection)
+    arguments = _arguments(provider, method, call.arguments, connection.arguments)
+    try:
+        setup = _setup(provider, connection.setup)
+        offered = _offered(provider, method, call, connection, arguments, setup, meter)
+        return method.function(**{name: offered[name] for name in method.parameters})
+    except InvalidSetup as invalid:
+        raise connection.blame(provider, invalid) from None
+
+
+def _offered(
+    provider: "Provider",
+    method: "Method",
+    call: Call,
+    connection: Connection,
+    arguments: "Arguments",
+    setup: "Setup | None",
+    meter: Meter,
+) -> dict[str, Any]:
+    """Give what a method may ask for by naming it: its arguments, the setup, and a way to the service."""
     offered: dict[str, Any] = {"args": arguments, "setup": setup}
     if "http" in method.parameters:
         offered["http"] = Http(
@@ -73,28 +87,47 @@ def _run(provider: "Provider", method: "Method", call: Call, connection: Connect
         from integrations.tcp import Tcp
 
         offered["tcp"] = Tcp(provider=provider, setup=setup, deadline=call.deadline, meter=meter)
-    return method.function(**{name: offered[name] for name in method.parameters})
+    return offered
 
 
-def _arguments(method: "Method", sent: dict[str, Any], pinned: dict[str, Any]) -> "Arguments":
-    """Validate the caller's arguments with the pinned ones of the connection over them."""
-    if pinned:
-        names = method.argument_names
-        sent = {names.get(name, name): value for name, value in sent.items()}
-        sent |= {names[name]: value for name, value in pinned.items() if name in names}
-    return _validated(method.arguments, sent, "arguments", InvalidArguments)
+def _arguments(provider: "Provider", method: "Method", sent: dict[str, Any], pinned: dict[str, Any]) -> "Arguments":
+    """Validate the caller's arguments with the pinned ones of the connection over them.
+
+    A pin counts for every method that has such an argument. One that no method has, or that does not fit, is the
+    operator's mistake, and is not passed over: it may be all that keeps a caller in bounds.
+    """
+    if not pinned:
+        return _validated(method.arguments, sent, "arguments", InvalidArguments)
+    known = {name for each in provider.methods.values() for name in each.argument_names}
+    if unknown := pinned.keys() - known:
+        raise _unfit_pins(
+            provider, [findings.finding(["arguments", name], "unknown", "No such argument") for name in sorted(unknown)]
+        )
+    names = method.argument_names
+    pins = {names[name]: value for name, value in pinned.items() if name in names}
+    try:
+        own = {names.get(name, name): value for name, value in sent.items()}
+        return _validated(method.arguments, own | pins, "arguments", InvalidArguments)
+    except InvalidArguments as invalid:
+        found = [item for item in invalid.errors or [] if item["loc"][-1] in pins]
+        raise _unfit_pins(provider, found) if found else invalid from None
 
 
-def _setup(provider: "Provider", connection: Connection) -> "Setup | None":
+def _unfit_pins(provider: "Provider", found: list[findings.Finding]) -> Misconfigured:
+    return Misconfigured(
+        f"The arguments pinned by the stored connection do not fit ({findings.sentence(found)}); "
+        f"store it again with `integrations secrets put {provider.name}`.",
+        errors=found,
+    )
+
+
+def _setup(provider: "Provider", given: dict[str, Any]) -> "Setup | None":
     if provider.setup is None:
-        if connection.setup:
+        if given:
             found = [findings.finding(["setup"], "unexpected", f"{provider.name} takes no setup; leave it out")]
             raise InvalidSetup(findings.sentence(found), errors=found)
         return None
-    try:
-        setup = _validated(provider.setup, connection.setup, "setup", InvalidSetup)
-    except InvalidSetup as invalid:
-        raise connection.blame(provider, invalid) from None
+    setup = _validated(provider.setup, given, "setup", InvalidSetup)
     for _, value in setup:
         if isinstance(value, SecretStr) and value.get_secret_value() not in remembered:
             remembered.append(value.get_secret_value())

@@ -6,12 +6,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from integrations.plain import NotPlain
+from integrations.redaction import looks_like_a_key
 
 Finding = dict[str, Any]
 
 MAX_FINDINGS = 20
 
-_LIKE_A_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,39}")
+# A name that a caller made up is shown only while it looks like one, and never like a key.
+_LIKE_A_NAME = re.compile(r"(?!.*[0-9]{4})[A-Za-z_][A-Za-z0-9_.-]{0,39}")
 
 
 def of_validation(invalid: ValidationError, *where: str) -> list[Finding]:
@@ -34,9 +36,14 @@ def of_text(fault: NotPlain) -> list[Finding]:
 
 
 def finding(place: list[str | int], kind: str, message: str) -> Finding:
-    """Give one finding. Names that a caller made up are shown only while they look like names."""
-    loc = [part if isinstance(part, int) or _LIKE_A_NAME.fullmatch(part) else "?" for part in place]
-    return {"loc": loc, "type": kind, "message": message}
+    """Give one finding, with "?" for a name in its place that may be no name."""
+    return {"loc": [_shown(part) for part in place], "type": kind, "message": message}
+
+
+def _shown(part: str | int) -> str | int:
+    if isinstance(part, int) or (_LIKE_A_NAME.fullmatch(part) and not looks_like_a_key(part)):
+        return part
+    return "?"
 
 
 def sentence(findings: list[Finding]) -> str:

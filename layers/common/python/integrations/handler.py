@@ -6,7 +6,6 @@
 """
 
 import base64
-import binascii
 import json
 import math
 import os
@@ -30,19 +29,19 @@ from integrations.errors import (
     NotFound,
     PayloadTooLarge,
     ResponseTooLarge,
+    UnknownMethod,
 )
 from integrations.execution import Call, execute
 from integrations.http import Meter
 from integrations.observability import record
 from integrations.plain import NotPlain, check, parse_request
-from integrations.redaction import redact
 
 if TYPE_CHECKING:
-    from integrations.provider import Output, Provider
+    from integrations.provider import Method, Output, Provider
 
 MAX_BODY = 1_048_576  # bytes
 MAX_BODY_WITH_FILES = 6 * 1_048_576  # what Lambda itself takes
-MAX_RESPONSE = 5_500_000  # bytes; Lambda returns 6 MB at most, in which a body is quoted once more
+MAX_RESPONSE = 6_200_000  # bytes of the 6,291,556 that Lambda returns, the rest being the headers
 
 # What stays for the reply and the log line after the last byte from the service, in seconds.
 RESERVE = 1.5
@@ -58,14 +57,15 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
     vars(sys).pop("tracebacklimit", None)  # what an earlier error left behind, see _raise
     http = _is_http(event)
     correlation_id = _correlation_id_of_http(event) if http else _correlation_id(event, context)
-    meter, method, text = Meter(), None, ""
+    meter, text = Meter(), ""
+    method: Method | None = None
     error: IntegrationError | None = None
     fault: Exception | None = None
     try:
         deadline = _deadline(context)
-        call = _read_http(provider, event, deadline) if http else _read_event(event, deadline)
-        method = provider.methods.get(call.method or provider.default_method)
-        text = _text(execute(provider, call, meter))
+        method = _method(provider, _method_of_route(provider, event) if http else _method_of_event(event))
+        body = _read_http(method, event) if http else _read_event(event)
+        text = _text(execute(provider, method, body.call(deadline), meter))
     except IntegrationError as raised:
         error = raised
     except Exception as raised:  # noqa: BLE001  # the last resort: the caller gets a problem, the log the place
@@ -97,6 +97,9 @@ class _Body(BaseModel):
     setup: dict[str, Any] | None = None
     connection: StrictStr | None = None
 
+    def call(self, deadline: float) -> Call:
+        return Call(self.arguments or {}, self.setup, self.connection, deadline)
+
 
 class _Event(_Body):
     """The call as an event: the method is named in it, not in a path."""
@@ -116,19 +119,25 @@ def _is_http(event: Any) -> bool:
     return isinstance(context, dict) and event.get("version") == "2.0" and isinstance(context.get("http"), dict)
 
 
-def _read_http(provider: "Provider", event: dict[str, Any], deadline: float) -> Call:
+def _method(provider: "Provider", name: str | None) -> "Method":
+    """Give the method of that name, or the default one. Raise UnknownMethod."""
+    method = provider.methods.get(provider.default_method if name is None else name)
+    if method is None:
+        raise UnknownMethod(f"{provider.name} has no method of that name; it has: {', '.join(provider.methods)}.")
+    return method
+
+
+def _read_http(method: "Method", event: dict[str, Any]) -> _Body:
     """Read a call off an HTTP API or Function URL event."""
-    method = _method_of_route(provider, event)
-    body = event.get("body") or ""
+    body, in_base64 = event.get("body") or "", event.get("isBase64Encoded")
     if not isinstance(body, str):
         raise InvalidRequest("The body is not text.")
-    known = provider.methods.get(method or provider.default_method)
-    limit = MAX_BODY_WITH_FILES if known and known.files else MAX_BODY
-    if len(body) > limit * 4 / 3:  # before decoding; base64 makes four characters of three bytes
+    limit = MAX_BODY_WITH_FILES if method.files else MAX_BODY
+    if len(body) > (4 * math.ceil(limit / 3) if in_base64 else limit):  # before any work is done on it
         raise _too_large(limit)
     try:
-        raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
-    except (binascii.Error, UnicodeEncodeError):
+        raw = base64.b64decode(body, validate=True) if in_base64 else body.encode()
+    except ValueError:
         raise InvalidRequest("The body is not text in UTF-8.") from None
     if len(raw) > limit:
         raise _too_large(limit)
@@ -136,25 +145,33 @@ def _read_http(provider: "Provider", event: dict[str, Any], deadline: float) -> 
         data = parse_request(raw) if raw.strip() else {}
     except NotPlain as fault:
         raise _not_plain(fault) from None
-    return _call(method, data, _Body, deadline)
+    return _body(data, _Body)
 
 
-def _read_event(event: Any, deadline: float) -> Call:
+def _read_event(event: Any) -> _Body:
     """Read a call off the event itself, or off the `detail` of an EventBridge event."""
-    data = event
     try:
-        if isinstance(event, dict) and "detail-type" in event and "detail" in event:
-            data = event["detail"]
-            if isinstance(data, str):  # a schedule without an input of its own sends "{}"
-                data = parse_request(data.encode())
+        data = _detail(event)
         check(data)
+        if isinstance(data, str):  # a schedule without an input of its own sends the text "{}"
+            data = parse_request(data.encode())
     except NotPlain as fault:
         raise _not_plain(fault) from None
-    method = data.get("method") if isinstance(data, dict) else None
-    return _call(method, data, _Event, deadline)
+    return _body(data, _Event)
 
 
-def _call(method: Any, data: Any, model: type[_Body], deadline: float) -> Call:
+def _detail(event: Any) -> Any:
+    return event["detail"] if isinstance(event, dict) and "detail" in event else event
+
+
+def _method_of_event(event: Any) -> str | None:
+    """Name the method, as far as the event is in order; what is not is told when it is read."""
+    data = _detail(event)
+    name = data.get("method") if isinstance(data, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _body(data: Any, model: type[_Body]) -> _Body:
     if not isinstance(data, dict):
         raise InvalidRequest('A call is an object: {"arguments": {...}, "setup": {...}, "connection": "..."}.')
     try:
@@ -165,13 +182,7 @@ def _call(method: Any, data: Any, model: type[_Body], deadline: float) -> Call:
     if body.setup is not None and body.connection is not None:
         found = [findings.finding(["setup"], "exclusive", "Not together with a connection")]
         raise InvalidRequest(findings.sentence(found), errors=found)
-    return Call(
-        method=method,
-        arguments=body.arguments or {},
-        setup=body.setup,
-        connection=body.connection,
-        deadline=deadline,
-    )
+    return body
 
 
 def _not_plain(fault: NotPlain) -> IntegrationError:
@@ -200,10 +211,12 @@ def _method_of_route(provider: "Provider", event: dict[str, Any]) -> str | None:
         return name if name is None else str(name)
     if event["requestContext"]["http"].get("method") != "POST":
         raise MethodNotAllowed("A call is a POST.")
-    path = str(event.get("rawPath", "")).strip("/").removeprefix(f"execute/{provider.name}").strip("/")
-    if "/" in path:
+    path = [part for part in str(event.get("rawPath", "")).split("/") if part]
+    if path[:2] == ["execute", provider.name]:
+        path = path[2:]
+    if len(path) > 1:
         raise NotFound(f"There is /execute/{provider.name} and /execute/{provider.name}/METHOD.")
-    return path or None
+    return path[0] if path else None
 
 
 def _correlation_id_of_http(event: dict[str, Any]) -> str:
@@ -226,10 +239,17 @@ def _correlation_id(event: Any, context: Any) -> str:
 
 
 def _text(output: "Output") -> str:
+    """Give the output as JSON. The runtime quotes it once more as a body, or spaces it out as a value."""
     text = output.model_dump_json(by_alias=True)
-    if len(text.encode()) > MAX_RESPONSE:
-        raise ResponseTooLarge(f"The output is larger than {MAX_RESPONSE:,} bytes; ask for less.")
+    if len(text) > MAX_RESPONSE / 7 and _size(text) > MAX_RESPONSE:  # seven: a character may take six bytes
+        raise ResponseTooLarge(f"The output is larger than {MAX_RESPONSE:,} bytes on its way; ask for less.")
     return text
+
+
+def _size(text: str) -> int:
+    quoted = text.count('"') + text.count("\\")
+    spaced = text.count(",") + text.count(":")
+    return len(text.encode()) + max(quoted, spaced)
 
 
 def _response(
@@ -244,10 +264,12 @@ def _response(
     }
     if error and error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = "POST"
     return {
         "statusCode": error.status if error else 200,
         "headers": headers,
-        "body": redact(json.dumps(error.problem)) if error else text,
+        "body": json.dumps(error.problem) if error else text,
         "isBase64Encoded": False,
     }
 

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import itertools
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class Http:
     deadline: float
     repeatable: bool
     meter: Meter
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def get(self, path: str, *segments: str, reply: type[_R], params: dict[str, Any] | None = None) -> _R:
         """Send a GET and give its answer as a `reply`. Raise the upstream errors of `errors.py`."""
@@ -82,7 +84,18 @@ class Http:
 
     def each(self, function: Callable[[_Item], _T], items: Iterable[_Item]) -> list[_T]:
         """Call `function` with each item, in parallel, and give the results in order; the first error is raised."""
-        return list(_threads().map(function, items))
+        from concurrent.futures import FIRST_EXCEPTION, wait
+
+        tasks = [_threads().submit(function, item) for item in items]
+        done, running = wait(tasks, return_when=FIRST_EXCEPTION)
+        failed = [task for task in tasks if task in done and task.exception()]
+        if failed:
+            # The call is answered now: nothing is sent for it any more, in this invocation or a later one.
+            self.ended.set()
+            for task in running:
+                task.cancel()
+            failed[0].result()
+        return [task.result() for task in tasks]
 
     def _path(self, template: str, segments: tuple[str, ...]) -> str:
         for segment in segments:
@@ -108,16 +121,23 @@ class Http:
         try:
             return attempt()
         except IntegrationError as error:
-            if not self._may_repeat(error):
+            if not self.may_repeat(error):
                 raise
             # Few calls come here, so few pay for tenacity: 4 ms of a cold start, 50 us of every call.
             from integrations.retries import repeat
 
-            return repeat(attempt, error, may_repeat=self._may_repeat, hosts=len(requests), deadline=self.deadline)
+            return repeat(
+                attempt,
+                error,
+                may_repeat=self.may_repeat,
+                hosts=len(requests),
+                deadline=self.deadline,
+                ended=self.ended,
+            )
 
     def _attempt(self, request: Request, credentials: bytes, reply: type[_R]) -> _R:
         provider, start = self.provider, time.monotonic()
-        if self.deadline - start < SHORTEST_ATTEMPT:
+        if self.deadline - start < SHORTEST_ATTEMPT or self.ended.is_set():
             raise DeadlineExceeded(f"No time was left to ask {provider.title}.")
         try:
             answered = exchange(
@@ -137,7 +157,8 @@ class Http:
             raise failure
         return answer
 
-    def _may_repeat(self, error: BaseException) -> bool:
+    def may_repeat(self, error: BaseException) -> bool:
+        """Say whether the request may be sent again after this error."""
         return (
             isinstance(error, IntegrationError)
             and not isinstance(error, DeadlineExceeded)
@@ -150,8 +171,12 @@ class Http:
         path = urlsplit(self.provider.base_urls[0]).path
         urls = []
         for url in self.base_urls:
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.netloc:
+            try:
+                parts = urlsplit(url)
+                fits = parts.scheme in ("http", "https") and parts.netloc and parts.port != 0
+            except ValueError:
+                fits = False
+            if not fits:
                 raise Misconfigured(f"The base URL set for {self.provider.title} is not an http or https URL.")
             urls.append(_FIELD.sub(self._host_part, url.rstrip("/") if parts.path else url + path))
         return urls
@@ -160,14 +185,16 @@ class Http:
         """Give the value of a `{field}` of the base URL: a piece of a host name and nothing else."""
         name = match[1]
         of_setup = name in self.provider.setup_fields
-        value = _reveal(getattr(self.setup if of_setup else self.arguments, name))
-        if not _HOST_PART.fullmatch(value):
+        value = getattr(self.setup if of_setup else self.arguments, name, None)
+        if value is None or isinstance(value, SecretStr):
+            raise Misconfigured(f"The base URL set for {self.provider.title} names a field that cannot be part of it.")
+        if not _HOST_PART.fullmatch(str(value)):
             where, error = ("setup", InvalidSetup) if of_setup else ("arguments", InvalidArguments)
             raise error(
                 f"{where}.{name}: only letters, digits and inner dashes can be part of a host name.",
                 errors=[finding([where, name], "host_part", "Not part of a host name")],
             )
-        return value
+        return str(value)
 
     def _headers(self) -> dict[str, str]:
         declared = self.provider.headers.items()

@@ -14,12 +14,24 @@ from integrations.redaction import redact
 NAMESPACE = "Integrations"
 
 
+# Our own words in a line. A caller may well send the key "status": that must not blank out what is not a secret.
+_OURS = {"level", "timestamp", "service", "provider", "method", "outcome", "exception_name"}
+
+
 class RedactingFormatter(LambdaPowertoolsFormatter):
-    """Powertools' JSON lines, with secrets masked as the last step."""
+    """Powertools' JSON lines, with secrets masked in every text, never in a name or a number."""
 
     def serialize(self, log: Any) -> str:
         """Give the line."""
-        return redact(super().serialize(log))
+        return super().serialize({key: value if key in _OURS else _redacted(value) for key, value in log.items()})
+
+
+def _redacted(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {key: _redacted(item) for key, item in value.items()}
+    return [_redacted(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class _Stdout(logging.StreamHandler[TextIO]):
@@ -40,7 +52,7 @@ logger = Logger(service="integrations", location=None, logger_formatter=Redactin
 def record(facts: dict[str, Any], outcome: str, seconds: float, error: Exception | None) -> None:
     """Write the call's line and metrics: calls, errors, duration, by provider, method and outcome.
 
-    `facts` go into the line: provider, method, correlation_id, status, attempts. `error` is given for a fault of
+    `facts` go into the line: provider, method, correlation_id, attempts and so on. `error` is given for a fault of
     ours; its place is logged and its text is not, for it may hold what a caller or a service sent.
     """
     line = {**facts, "outcome": outcome, "duration_ms": round(seconds * 1000, 1)}

@@ -6,14 +6,20 @@ dies of 100,000 brackets. Here all of that is an error that says where.
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import from_json
 
-MAX_DEPTH = 64
+MAX_DEPTH = 200  # levels, as the strict parser has it
+# What the strict parser lets pass: NUL, and numbers that overflow a double (its largest is 1.8e308). Those have an
+# exponent of three digits, or 209 digits before one of two.
+MAY_OVERFLOW = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
+_NUL = b"\\u0000"
 
 Location = tuple[str | int, ...]
+_Items = Iterator[tuple[str | int, Any]]
 
 
 class NotPlain(ValueError):
@@ -36,22 +42,24 @@ def parse_request(text: bytes) -> Any:
     except ValueError:
         _explain(text)
         raise NotPlain("The body is not JSON") from None
-    check(data)
+    if _NUL in text or MAY_OVERFLOW.search(text):
+        check(data)
     return data
 
 
 def check(data: Any) -> None:
     """Refuse data that no JSON text can hold, or that no service should be sent. Raise NotPlain with the place."""
-    for location, value in _walk(data):
-        _refuse_infinite(value, location)
+    for path, value in _walk(data):
         if isinstance(value, str):
-            _refuse_characters(value, location)
+            _refuse_characters(value, path)
+        else:
+            _refuse_infinite(value, path)
 
 
 def refuse_infinite(data: Any) -> None:
     """Refuse numbers that are not finite. Raise NotPlain with the place."""
-    for location, value in _walk(data):
-        _refuse_infinite(value, location)
+    for path, value in _walk(data):
+        _refuse_infinite(value, path)
 
 
 def _explain(text: bytes) -> None:
@@ -65,32 +73,50 @@ def _explain(text: bytes) -> None:
     check(data)
 
 
-def _refuse_infinite(value: Any, location: Location) -> None:
+def _refuse_infinite(value: Any, path: list[str | int]) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise NotPlain("A number must be finite", location)
+        raise NotPlain("A number must be finite", tuple(path))
 
 
-def _refuse_characters(value: str, location: Location) -> None:
+def _refuse_characters(value: str, path: list[str | int]) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise NotPlain("Text must not contain half a surrogate pair", location) from None
+        raise NotPlain("Text must not contain half a surrogate pair", tuple(path)) from None
     if "\0" in value:
-        raise NotPlain("Text must not contain the character NUL", location, malformed=False)
+        raise NotPlain("Text must not contain the character NUL", tuple(path), malformed=False)
 
 
-def _walk(data: Any) -> Iterator[tuple[Location, Any]]:
-    """Yield every key and leaf with its place, without recursion. Raise NotPlain where it is too deep."""
-    stack: list[tuple[Location, Any]] = [((), data)]
+def _walk(data: Any) -> Iterator[tuple[list[str | int], Any]]:
+    """Yield every key and leaf with its place, in memory that grows with the depth only.
+
+    The place is one list that changes as the walk goes on. Raise NotPlain where it is too deep.
+    """
+    path: list[str | int] = []
+    items = _items(data)
+    if items is None:
+        yield path, data
+        return
+    stack = [items]
     while stack:
-        location, value = stack.pop()
-        if len(location) > MAX_DEPTH:
-            raise NotPlain(f"The data is nested deeper than {MAX_DEPTH} levels", location[:2])
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield location, key
-                stack.append(((*location, key), item))
-        elif isinstance(value, list):
-            stack.extend(((*location, index), item) for index, item in enumerate(value))
+        for key, value in stack[-1]:
+            if isinstance(key, str):
+                yield path, key
+            path.append(key)
+            inner = _items(value)
+            if inner is not None:
+                if len(path) > MAX_DEPTH:
+                    raise NotPlain(f"The data is nested deeper than {MAX_DEPTH} levels", tuple(path[:2]))
+                stack.append(inner)
+                break
+            yield path, value
+            path.pop()
         else:
-            yield location, value
+            stack.pop()
+            del path[len(stack) - 1 if stack else 0 :]
+
+
+def _items(value: Any) -> "_Items | None":
+    if isinstance(value, dict):
+        return iter(value.items())
+    return iter(enumerate(value)) if isinstance(value, list) else None

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import AliasChoices, BaseModel, ConfigDict, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from integrations import collecting, handler
@@ -46,19 +46,46 @@ def _not_a_boolean(value: Any) -> Any:
     return value
 
 
+def _names_of_fields(model: type[BaseModel]) -> dict[str, str]:
+    """Give the field for each name its value may be sent under."""
+    names = {}
+    for name, info in model.model_fields.items():
+        alias = info.validation_alias
+        others = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        names.update({other: name for other in (name, *others) if isinstance(other, str)})
+    return names
+
+
 class Setup(BaseModel):
     """What reaches the service: keys, hosts. Secrets are `SecretStr`; unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class Arguments(BaseModel):
     """What a method takes. Unknown fields are refused, so nothing is silently dropped.
 
-    Numbers may come as numeric strings, because language models send them so; a boolean is only ever a boolean.
+    Numbers may come as numeric strings, because language models send them so; a boolean is only ever a boolean. Null
+    for an optional argument means absent: the strict tools of some vendors require every key.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not any(value is None for value in data.values()):
+            return data
+        fields, names = cls.model_fields, _names_of_fields(cls)
+        return {
+            name: value
+            for name, value in data.items()
+            if value is not None or name not in names or fields[names[name]].is_required()
+        }
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, build: GetCoreSchemaHandler, /) -> CoreSchema:
@@ -98,12 +125,7 @@ class Method(NamedTuple):
     @property
     def argument_names(self) -> dict[str, str]:
         """Give the field for each name an argument may be sent under."""
-        names = {}
-        for name, info in self.arguments.model_fields.items():
-            alias = info.validation_alias
-            others = alias.choices if isinstance(alias, AliasChoices) else [alias]
-            names.update({other: name for other in (name, *others) if isinstance(other, str)})
-        return names
+        return _names_of_fields(self.arguments)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -1,7 +1,7 @@
 """Keep secrets out of whatever leaves the process: by value, in the forms they travel in, and by pattern.
 
-Values are appended to `remembered` when a setup is read. The log's formatter calls `redact` as its last step, so it
-does not matter how deep in a line the value sits.
+Values are appended to `remembered` when a setup is read. The log's formatter calls `redact` on every text it is
+given, so it does not matter which line, or how deep in it, a value sits.
 """
 
 import base64
@@ -54,6 +54,15 @@ def redact(text: str) -> str:
         for form in _forms(value):
             if form in text:
                 text = text.replace(form, MASK)
+    return _without_keys(text)
+
+
+def looks_like_a_key(text: str) -> bool:
+    """Say whether any vendor's form of a key is in `text`."""
+    return _without_keys(text) != text
+
+
+def _without_keys(text: str) -> str:
     lowered = text.lower()
     for piece, pattern in _PATTERNS:
         if piece in lowered:

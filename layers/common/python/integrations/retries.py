@@ -3,11 +3,12 @@
 `Retry-After` is waited for where it fits into the deadline and passed on where it does not.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity import RetryCallState, Retrying, retry_if_exception, sleep_using_event
 from tenacity.wait import wait_random_exponential
 
 from integrations.errors import IntegrationError, UpstreamRateLimited
@@ -26,10 +27,12 @@ def repeat(
     may_repeat: Callable[[BaseException], bool],
     hosts: int,
     deadline: float,
+    ended: threading.Event,
 ) -> _T:
     """Go on after an attempt that failed: that was the first of three.
 
-    Each attempt goes to the next of `hosts` hosts; `deadline` is on the monotonic clock. Raise the last error.
+    Each attempt goes to the next of `hosts` hosts; `deadline` is on the monotonic clock, and no wait outlasts a call
+    that has `ended`. Raise the last error.
     """
     first = [failed]
 
@@ -50,5 +53,11 @@ def repeat(
         asked = error.retry_after if isinstance(error, IntegrationError) else None
         return _jitter(state) if asked is None else asked
 
-    retrying = Retrying(stop=stop, wait=wait, retry=retry_if_exception(may_repeat), reraise=True)
+    retrying = Retrying(
+        stop=stop,
+        wait=wait,
+        retry=retry_if_exception(may_repeat),
+        sleep=sleep_using_event(ended),
+        reraise=True,
+    )
     return retrying(attempt_after_the_first)

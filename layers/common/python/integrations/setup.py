@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CACHED_FOR = 300.0  # seconds a connection is used without asking again
 STALE_FOR = 3600.0  # seconds it is used while Secrets Manager does not answer
+SLOWEST_READ = 6.5  # seconds that two attempts on Secrets Manager may take, see _secrets_manager
 REFRESH_EVERY = 30.0  # seconds between two refreshes asked for by a 401, or a bad key becomes a storm of reads
 
 _LOCAL = "INTEGRATIONS_LOCAL"  # set by `integrations serve` and `invoke`, never in AWS
@@ -76,9 +77,14 @@ class Connection(NamedTuple):
                 f"or store a connection with `integrations secrets put {provider.name}`.",
                 errors=absent,
             )
+        if not self.secret:
+            return Misconfigured(
+                f"The setup of {provider.name} in the environment does not fit ({invalid.detail})",
+                errors=invalid.errors,
+            )
         return Misconfigured(
-            f"The stored connection of {provider.name} does not fit; "
-            f"store it again with `integrations secrets put {provider.name}`.",
+            f"The stored connection of {provider.name} does not fit ({invalid.detail}) "
+            f"Store it again with `integrations secrets put {provider.name}`.",
             errors=invalid.errors,
         )
 
@@ -142,14 +148,13 @@ class Connections:
                 return cached.connection
             if cached and now - cached.refreshed_at < REFRESH_EVERY:
                 return None
+            if cached:
+                cached.refreshed_at = now
             try:
                 connection = self._keep(secret, self._fetch(secret))
             except DependencyUnavailable:
                 return None
-            if connection is None:
-                return None
-            self._cache[secret].refreshed_at = now
-            return connection if connection.version != seen.version else None
+            return connection if connection and connection.version != seen.version else None
 
     def forget(self) -> None:
         """Read every connection again at its next use, by a new client."""
@@ -212,8 +217,10 @@ def resolve(provider: "Provider", setup: dict[str, Any] | None, name: str | None
     return _with_hosts(provider, connection)
 
 
-def rotated(provider: "Provider", seen: Connection) -> Connection | None:
-    """Give the stored connection anew if it was rotated since it was `seen`, else None."""
+def rotated(provider: "Provider", seen: Connection, deadline: float) -> Connection | None:
+    """Give the stored connection anew if it was rotated since it was `seen` and there is time to look, else None."""
+    if time.monotonic() + SLOWEST_READ > deadline:
+        return None
     fresh = connections.refresh(seen)
     return fresh and _with_hosts(provider, fresh)
 
@@ -232,7 +239,7 @@ def _default(provider: "Provider") -> Connection:
 def _from_environment(provider: "Provider") -> Connection:
     prefix = provider.name.upper()
     variables = {name: f"{prefix}_{name.upper()}" for name in provider.setup_fields}
-    return Connection({name: os.environ[variable] for name, variable in variables.items() if variable in os.environ})
+    return Connection({name: value for name, variable in variables.items() if (value := os.environ.get(variable))})
 
 
 def _with_hosts(provider: "Provider", connection: Connection) -> Connection:
@@ -252,7 +259,7 @@ def _secret_name(provider: "Provider", name: str) -> str:
 
 def _parse(secret: str, answer: dict[str, Any]) -> Connection:
     try:
-        value = _Stored.model_validate(parse_request(answer.get("SecretString", "").encode()))
+        value = _Stored.model_validate(parse_request(answer.get("SecretString", "").encode("utf-8", "surrogatepass")))
     except (NotPlain, ValidationError):
         raise Misconfigured(
             'The stored connection is not {"setup": {...}, "arguments": {...}, "base_url": "..."}; '

@@ -7,6 +7,7 @@ drips in, each byte that goes out. The host is looked up once, every address che
 import contextlib
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ class Tcp:
         except UpstreamUnreachable as error:
             from integrations.retries import repeat
 
-            return repeat(attempt, error, may_repeat=_unreachable, hosts=1, deadline=self.deadline)
+            never = threading.Event()
+            return repeat(attempt, error, may_repeat=_unreachable, hosts=1, deadline=self.deadline, ended=never)
 
     def _attempt(self, host: str, port: int, ports: Collection[int], *, tls: bool) -> "Connection":
         start = time.monotonic()
