@@ -69,7 +69,7 @@ def in_process(setting: Setting, calls: int) -> Iterator[Callable[[Case], Callab
         text=True,
     ) as process:
         asked, answers = process.stdin, process.stdout
-        assert asked is not None  # noqa: S101  # for the type checker: both are pipes
+        assert asked is not None  # noqa: S101  # for the type checker  # for the type checker: both are pipes
         assert answers is not None  # noqa: S101
 
         def measured(case: Case) -> Callable[[], Sample]:

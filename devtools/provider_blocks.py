@@ -148,7 +148,7 @@ class _Line:
 class _Dumper(yaml.SafeDumper):
     """YAML as the rest of the template has it: lists indented, no anchors, no line broken."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  # as yaml calls it
         """Indent lists below their key."""
         return super().increase_indent(flow, indentless=False)
 
@@ -161,7 +161,7 @@ class _Dumper(yaml.SafeDumper):
             return '"'
         return "" if plain else super().choose_scalar_style().replace("'", '"')
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # as yaml calls it
         """Write a value out each time it occurs."""
         return True
 

@@ -13,7 +13,7 @@ from integrations.errors import IntegrationError
 from integrations.observability import logger
 from tests.support import upstream as script
 from tests.support.calls import Context, call, http_event, post, respond
-from tests.support.sample import SETUP, provider
+from tests.support.sample import SETUP, provider, roomy
 from tests.support.upstream import Upstream
 
 CANARY = "canary-value-of-the-caller"
@@ -250,19 +250,17 @@ def test_a_fault_of_ours_is_a_problem_without_its_text(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("value", ["x" * 6_300_000, [""] * 1_600_000, '"' * 3_200_000, "ü" * 3_200_000])
-def test_a_response_over_the_limit(upstream: Upstream, monkeypatch: pytest.MonkeyPatch, value: Any) -> None:
+def test_a_response_over_the_limit(upstream: Upstream, value: Any) -> None:
     """Whole, and in the quotes in which the runtime sends it, it must fit into what Lambda returns."""
-    monkeypatch.setattr(provider, "max_response_bytes", 20_000_000)
     upstream.replies(script.json({"value": value}))
-    reply = post(provider, {"setup": SETUP})
+    reply = post(roomy, {"setup": SETUP})
     assert (reply.status, reply.body["code"]) == (502, "response_too_large")
 
 
-def test_a_response_just_under_the_limit(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider, "max_response_bytes", 20_000_000)
+def test_a_response_just_under_the_limit(upstream: Upstream) -> None:
     upstream.replies(script.json({"value": "x" * 6_100_000}))
-    event = http_event(provider, {"setup": SETUP})
-    assert len(json.dumps(provider.handler(event, Context()))) < 6_291_556
+    event = http_event(roomy, {"setup": SETUP})
+    assert len(json.dumps(roomy.handler(event, Context()))) < 6_291_556
 
 
 @pytest.mark.parametrize(

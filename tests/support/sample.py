@@ -1,5 +1,6 @@
 """A provider for tests of the layer: one method that reads, one that writes, one whose errors hide in a 200."""
 
+import copy
 from typing import Any
 
 from pydantic import AliasChoices, Field, SecretStr
@@ -77,3 +78,8 @@ def write(args: WriteArguments, http: Http, setup: SampleSetup) -> AnyOutput:
 def fault(args: WriteArguments) -> AnyOutput:
     """Fail as a bug would."""
     raise RuntimeError(f"a bug that mentions {args.text}")
+
+
+roomy = copy.copy(provider)
+"""The same provider, which takes larger answers."""
+roomy.max_response_bytes = 20_000_000

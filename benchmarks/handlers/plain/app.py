@@ -13,12 +13,12 @@ WIKI: dict[str, str | int] = {"action": "query", "format": "json", "formatversio
 client = httpx.Client()
 
 
-def handler(event: Any, context: Any) -> Any:  # noqa: ARG001  # the runtime passes both
+def handler(event: Any, context: Any) -> Any:  # noqa: ARG001  # Lambda passes both  # the runtime passes both
     """Send what algolia.search sends."""
     return client.post(f"{BASE_URL}/1/indexes/products/query", json=CALL, headers=HEADERS).json()
 
 
-def three_requests(event: Any, context: Any) -> list[Any]:  # noqa: ARG001
+def three_requests(event: Any, context: Any) -> list[Any]:  # noqa: ARG001  # Lambda passes both
     """Send what wikipedia.search sends for two pages, one request after the other."""
     search: dict[str, str | int] = {
         **WIKI,
