@@ -69,8 +69,8 @@ def in_process(setting: Setting, calls: int) -> Iterator[Callable[[Case], Callab
         text=True,
     ) as process:
         asked, answers = process.stdin, process.stdout
-        assert asked is not None  # noqa: S101  # for the type checker  # for the type checker: both are pipes
-        assert answers is not None  # noqa: S101
+        assert asked is not None  # noqa: S101  # for the type checker: both are pipes
+        assert answers is not None  # noqa: S101  # the same
 
         def measured(case: Case) -> Callable[[], Sample]:
             order = {"folder": str(case.function.folder), "handler": case.function.handler, "event": case.event}

@@ -101,7 +101,7 @@ def test_operators_let_hosts_and_networks_pass(
     let_pass: str,
     host: str,
     answers: list[str],
-    passes: bool,  # noqa: FBT001
+    passes: bool,  # noqa: FBT001  # a column of the table
 ) -> None:
     assert refused(host, answers)
     monkeypatch.setenv("INTEGRATIONS_ALLOWED_HOSTS", let_pass)

@@ -36,7 +36,7 @@ def test_each_command_prints_what_the_readme_shows(bundle: Bundle, mediawiki: st
         .replace(".venv/bin/integrations", " ".join(COMMAND))
     )
     # The README's own line, as a person pastes it.
-    done = subprocess.run(  # noqa: S602
+    done = subprocess.run(  # noqa: S602  # the README is ours
         here,
         shell=True,
         cwd=ROOT,

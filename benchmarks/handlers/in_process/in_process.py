@@ -30,8 +30,8 @@ def loaded(folder: str, handler: str) -> Callable[[Any, Any], Any]:
     """Load a handler from its file, because two providers are both called `provider`."""
     module, function = handler.split(".")
     spec = importlib.util.spec_from_file_location(f"{Path(folder).name}_{module}", Path(folder) / f"{module}.py")
-    assert spec is not None  # noqa: S101  # for the type checker  # for the type checker: it ends in .py
-    assert spec.loader is not None  # noqa: S101
+    assert spec is not None  # noqa: S101  # for the type checker: it ends in .py
+    assert spec.loader is not None  # noqa: S101  # the same
     loading = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loading)
     found: Callable[[Any, Any], Any] = getattr(loading, function)
