@@ -1,0 +1,212 @@
+"""docs/providers.md: what each provider and each of its methods takes and gives, from functions/*/provider.py."""
+
+import ast
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from devtools.errors import CommandError
+from devtools.pages.markdown import anchor, block, code, codes, head, table, text
+from devtools.project import ROOT
+from devtools.provider_blocks import pascal
+from devtools.tools.schema import Schema, of_arguments, of_output
+from devtools.tools.wording import in_words
+from integrations import Provider
+from integrations.handler import MAX_BODY, MAX_BODY_WITH_FILES
+from integrations.provider import Method, names_of_fields
+
+_SERVER = "http://127.0.0.1:8000"
+_LONGEST_LINE = 1000  # characters; a longer call is shown with the file that holds it only
+
+# What judges the tests of a provider: the word in their JUDGE, and how it reads.
+_JUDGES = {
+    "server": "{}, a real server",
+    "program": "{}, the real program",
+    "contract": "the vendor's own API description, `{}`",
+    "script": "scripted answers",
+}
+
+
+def page(providers: list[Provider]) -> str:
+    """Give the page."""
+    parts = [head("Providers", "`functions/*/provider.py`"), _INTRODUCTION, _summary(providers)]
+    return "\n".join([*parts, *(_provider(provider) for provider in providers)])
+
+
+_INTRODUCTION = """\
+The first method of each provider is the default one: `POST /execute/{provider}` calls it as well. The calls shown are
+the files of `events/`, and they are made by a test, against the judge that is named.
+
+A setup is sent with the call or [stored](local.md#connections). What is marked secret is masked wherever it could
+show. An environment variable is read by `integrations serve` and `integrations invoke` only, never in AWS.
+"Also taken" names are those of the original service.
+"""
+
+
+def _summary(providers: list[Provider]) -> str:
+    rows = [
+        (
+            f"[{text(provider.title)}](#{anchor(provider.title)})",
+            code(provider.name),
+            ", ".join(f"[`{name}`](#{anchor(f'{provider.name}.{name}')})" for name in provider.methods),
+            provider.category,
+            _judge(provider),
+        )
+        for provider in providers
+    ]
+    return table(("Provider", "Name", "Methods", "Category", "Judge of its tests"), rows)
+
+
+def _provider(provider: Provider) -> str:
+    facts = [
+        f"[The service]({provider.url}) · [its documentation]({provider.docs}) · category `{provider.category}`, "
+        f"deployed where the stack's `Enable{pascal(provider.category)}` is true",
+        f"Judge of its tests: {_judge(provider)}; faults are scripted",
+        _reached(provider),
+    ]
+    parts = [f"## {text(provider.title)}\n", "\n".join(f"* {fact}." for fact in facts) + "\n", *_setup(provider)]
+    return "\n".join([*parts, *(_method(provider, method) for method in provider.methods.values())])
+
+
+def _judge(provider: Provider) -> str:
+    declared = judge_of(ROOT / "tests" / "providers" / f"test_{provider.name}.py")
+    return _JUDGES[declared["kind"]].format(declared.get("name", "")) if declared else "no tests yet"
+
+
+def judge_of(tests: Path) -> dict[str, str] | None:
+    """Read what a file of tests declares as its JUDGE; None where it declares nothing. Raise CommandError."""
+    source = ast.parse(tests.read_text(encoding="utf-8")) if tests.exists() else ast.Module()
+    for node in source.body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["JUDGE"]:
+            declared: dict[str, str] = ast.literal_eval(node.value)
+            if declared.get("kind") not in _JUDGES:
+                raise CommandError(f"{tests.name}: the kind of a JUDGE is one of {', '.join(_JUDGES)}.")
+            return declared
+    return None
+
+
+def _reached(provider: Provider) -> str:
+    if not provider.base_urls:
+        return "Reached by no base URL"
+    return f"Base URL: {codes(provider.base_urls)}; `{provider.name.upper()}_BASE_URL` replaces it"
+
+
+def _setup(provider: Provider) -> Iterator[str]:
+    if provider.setup is None:
+        yield "It takes no setup.\n"
+        return
+    schema, names = of_arguments(provider.setup), names_of_fields(provider.setup)
+    rows = [
+        (
+            code(name),
+            _kind(node) + (", secret" if node.get("format") == "password" else ""),
+            _default(name, node, schema),
+            code(f"{provider.name.upper()}_{names[name].upper()}"),
+            codes(_others(name, names)),
+            _words(node, without={"format"}),
+        )
+        for name, node in schema["properties"].items()
+    ]
+    yield "Setup:\n"
+    yield table(("Field", "Type", "Default", "Environment", "Also taken", "Meaning"), rows)
+
+
+def _method(provider: Provider, method: Method) -> str:
+    parts = [f"### {provider.name}.{method.name}\n", f"{text(method.description)}\n", f"{_effects(method)}\n"]
+    arguments = of_arguments(method.arguments)
+    if arguments["properties"]:
+        names = method.argument_names
+        rows = [
+            (code(place), _kind(node), _default(name, node, of), codes(_others(place, names)), _words(node))
+            for place, name, node, of in _fields(arguments)
+        ]
+        parts.append(table(("Argument", "Type", "Default", "Also taken", "Meaning"), rows))
+    given = [(code(place), _kind(node), _words(node)) for place, _, node, _ in _fields(of_output(method.output))]
+    parts += ["Output:\n", table(("Field", "Type", "Meaning"), given)]
+    return "\n".join([*parts, *_example(provider, method)])
+
+
+def _effects(method: Method) -> str:
+    """Say what a call does, in the words of MCP's annotations, and what follows from it."""
+    words = {
+        "read_only": method.read_only,
+        "destructive": method.destructive,
+        "idempotent": method.idempotent,
+        "open_world": method.open_world,
+    }
+    effects = ", ".join(code(word) for word, holds in words.items() if holds) or "none of the annotations"
+    again = "A failed request is repeated." if method.repeatable else "What may have arrived is not sent again."
+    limit = MAX_BODY_WITH_FILES if method.files else MAX_BODY
+    return f"Effect: {effects}. {again} A body holds at most {limit // 1_048_576} MiB."
+
+
+def _example(provider: Provider, method: Method) -> Iterator[str]:
+    """Show the method's event as a call over HTTP and from a shell, with the members of the output."""
+    path = ROOT / "events" / f"{provider.name}.{method.name}.json"
+    if not path.exists():
+        return
+    event = json.loads(path.read_text(encoding="utf-8"))
+    body = {name: event[name] for name in ("arguments", "setup", "connection") if name in event}
+    members = list(of_output(method.output)["properties"])
+    sent = shlex.quote(json.dumps(body, ensure_ascii=False))
+    curl = f'$ curl -s {_SERVER}/execute/{provider.name}/{method.name} -H "x-api-key: $(cat .integrations/key)" -d {sent}'
+    if len(curl) <= _LONGEST_LINE:
+        yield block("console", f"{curl}\n{{{','.join(f'{json.dumps(name)}:...' for name in members)}}}")
+    shown = "\n".join(f"  {json.dumps(name)}: ..." for name in members)
+    invoke = f"$ .venv/bin/integrations invoke {provider.name}.{method.name} -e {path.relative_to(ROOT)}"
+    yield block("console", f"{invoke}\n{{\n{shown}\n}}")
+
+
+# Schemas as rows.
+
+
+def _fields(schema: Schema, place: str = "") -> Iterator[tuple[str, str, Schema, Schema]]:
+    """Give every field of an object, with its place, its name and the object that it is a field of."""
+    for name, node in schema.get("properties", {}).items():
+        where = f"{place}.{name}" if place else name
+        yield where, name, node, schema
+        yield from _inside(node, where)
+
+
+def _inside(node: Schema, place: str) -> Iterator[tuple[str, str, Schema, Schema]]:
+    yield from _fields(node, place)
+    for branch in node.get("anyOf", []):
+        yield from _inside(branch, place)
+    if isinstance(node.get("items"), dict):
+        yield from _inside(node["items"], f"{place}[]")
+
+
+def _kind(node: Schema) -> str:
+    """Name the type of a field."""
+    if "anyOf" in node:
+        return " or ".join(dict.fromkeys(_kind(branch) for branch in node["anyOf"]))
+    if node.get("type") == "array":
+        items = _kind(node["items"]) if node.get("items") else "anything"
+        return f"array of {items}"
+    return str(node.get("type", "anything"))
+
+
+def _default(name: str, node: Schema, of: Schema) -> str:
+    if name in of.get("required", []):
+        return "required"
+    return code(json.dumps(node["default"], ensure_ascii=False)) if "default" in node else "none"
+
+
+def _others(name: str, names: dict[str, str]) -> list[str]:
+    """Give the other names that a field may be sent under."""
+    return [other for other, field in names.items() if name in names and field == names[name] and other != name]
+
+
+def _words(node: Schema, without: frozenset[str] | set[str] = frozenset()) -> str:
+    """Give the description and, in words, the limits."""
+    limits = [in_words(key, value) for key, value in _limits(node) if key not in {"default", *without}]
+    return text(" ".join(filter(None, [node.get("description"), *limits])))
+
+
+def _limits(node: Schema) -> Iterator[tuple[str, Any]]:
+    """Give the keywords of a field: its own, and those of the branches of a choice."""
+    yield from node.items()
+    for branch in node.get("anyOf", []):
+        yield from ((key, value) for key, value in branch.items() if key not in node)
