@@ -1,8 +1,8 @@
 """`integrations sync`: what is generated from the providers' declarations.
 
 Between its marker lines template.yaml is written here, and as a whole functions/registry/catalog.json, the tools
-beside it, one file a format, and four pages of docs/. The same providers give the same bytes. A tool that a vendor would
-refuse is an error, and then nothing is written.
+beside it, one file a format, and four pages of docs/. The same providers give the same bytes. A tool that a vendor
+would refuse is an error, and then nothing is written.
 """
 
 from pathlib import Path

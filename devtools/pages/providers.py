@@ -5,14 +5,13 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from devtools.errors import CommandError
 from devtools.pages.markdown import anchor, block, code, codes, head, table, text
 from devtools.project import ROOT
 from devtools.provider_blocks import pascal
 from devtools.tools.schema import Schema, of_arguments, of_output
-from devtools.tools.wording import in_words
+from devtools.tools.wording import ORDER, in_words
 from integrations import Provider
 from integrations.handler import MAX_BODY, MAX_BODY_WITH_FILES
 from integrations.provider import Method, names_of_fields
@@ -37,11 +36,13 @@ def page(providers: list[Provider]) -> str:
 
 _INTRODUCTION = """\
 The first method of each provider is the default one: `POST /execute/{provider}` calls it as well. The calls shown are
-the files of `events/`, and they are made by a test, against the judge that is named.
+the files of `events/`; a test makes them, with peers on loopback.
 
-A setup is sent with the call or [stored](local.md#connections). What is marked secret is masked wherever it could
-show. An environment variable is read by `integrations serve` and `integrations invoke` only, never in AWS.
-"Also taken" names are those of the original service.
+A setup is sent with the call or [stored](local.md#connections). What is marked secret is never shown. An environment
+variable is read by `integrations serve` and `integrations invoke` only, never in AWS. A name that is "also taken" is
+that of the [original service](original.md).
+
+The judge of a provider's tests says what its requests and the reading of its answers are held against.
 """
 
 
@@ -77,8 +78,9 @@ def _judge(provider: Provider) -> str:
 
 def judge_of(tests: Path) -> dict[str, str] | None:
     """Read what a file of tests declares as its JUDGE; None where it declares nothing. Raise CommandError."""
-    source = ast.parse(tests.read_text(encoding="utf-8")) if tests.exists() else ast.Module()
-    for node in source.body:
+    if not tests.exists():
+        return None
+    for node in ast.parse(tests.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["JUDGE"]:
             declared: dict[str, str] = ast.literal_eval(node.value)
             if declared.get("kind") not in _JUDGES:
@@ -89,7 +91,7 @@ def judge_of(tests: Path) -> dict[str, str] | None:
 
 def _reached(provider: Provider) -> str:
     if not provider.base_urls:
-        return "Reached by no base URL"
+        return "No base URL: it does not call a service over HTTP"
     return f"Base URL: {codes(provider.base_urls)}; `{provider.name.upper()}_BASE_URL` replaces it"
 
 
@@ -105,7 +107,7 @@ def _setup(provider: Provider) -> Iterator[str]:
             _default(name, node, schema),
             code(f"{provider.name.upper()}_{names[name].upper()}"),
             codes(_others(name, names)),
-            _words(node, without={"format"}),
+            _words(node),
         )
         for name, node in schema["properties"].items()
     ]
@@ -137,7 +139,11 @@ def _effects(method: Method) -> str:
         "open_world": method.open_world,
     }
     effects = ", ".join(code(word) for word, holds in words.items() if holds) or "none of the annotations"
-    again = "A failed request is repeated." if method.repeatable else "What may have arrived is not sent again."
+    again = (
+        "A request that failed for now is repeated, at most twice."
+        if method.repeatable
+        else "What may have arrived is not sent again."
+    )
     limit = MAX_BODY_WITH_FILES if method.files else MAX_BODY
     return f"Effect: {effects}. {again} A body holds at most {limit // 1_048_576} MiB."
 
@@ -151,7 +157,9 @@ def _example(provider: Provider, method: Method) -> Iterator[str]:
     body = {name: event[name] for name in ("arguments", "setup", "connection") if name in event}
     members = list(of_output(method.output)["properties"])
     sent = shlex.quote(json.dumps(body, ensure_ascii=False))
-    curl = f'$ curl -s {_SERVER}/execute/{provider.name}/{method.name} -H "x-api-key: $(cat .integrations/key)" -d {sent}'
+    curl = (
+        f'$ curl -s {_SERVER}/execute/{provider.name}/{method.name} -H "x-api-key: $(cat .integrations/key)" -d {sent}'
+    )
     if len(curl) <= _LONGEST_LINE:
         yield block("console", f"{curl}\n{{{','.join(f'{json.dumps(name)}:...' for name in members)}}}")
     shown = "\n".join(f"  {json.dumps(name)}: ..." for name in members)
@@ -199,14 +207,22 @@ def _others(name: str, names: dict[str, str]) -> list[str]:
     return [other for other, field in names.items() if name in names and field == names[name] and other != name]
 
 
-def _words(node: Schema, without: frozenset[str] | set[str] = frozenset()) -> str:
-    """Give the description and, in words, the limits."""
-    limits = [in_words(key, value) for key, value in _limits(node) if key not in {"default", *without}]
-    return text(" ".join(filter(None, [node.get("description"), *limits])))
-
-
-def _limits(node: Schema) -> Iterator[tuple[str, Any]]:
-    """Give the keywords of a field: its own, and those of the branches of a choice."""
-    yield from node.items()
+def _words(node: Schema) -> str:
+    """Give the description and, in words, the limits: those of the field, of the branches of a choice, of an item."""
+    limits = dict(node)
     for branch in node.get("anyOf", []):
-        yield from ((key, value) for key, value in branch.items() if key not in node)
+        limits = branch | limits
+    found = [text(node["description"])] if "description" in node else []
+    found += _said(limits)
+    of_items = _said(node["items"]) if node.get("type") == "array" and "items" in node else []
+    return " ".join([*found, *(["Of each item:", *of_items] if of_items else [])])
+
+
+def _said(node: Schema) -> list[str]:
+    """Say the keywords, in the order of the table of sentences; a pattern is code."""
+    told = {key: value for key, value in node.items() if key in ORDER and key not in ("default", "pattern")}
+    if node.get("format") == "password":
+        del told["format"]
+    said = [in_words(key, told[key]) for key in sorted(told, key=ORDER.index)]
+    pattern = [f"Matches {code(node['pattern'])}."] if "pattern" in node else []
+    return [*(text(words) for words in said if words), *pattern]

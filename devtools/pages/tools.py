@@ -66,7 +66,9 @@ def _members(tool: Tool, name: str) -> str:
 def _format(name: str, tool: Tool, path: str) -> str:
     """Give the section of a format; what is said about it is the docstring of the module that writes it."""
     about = sys.modules[FORMATS[name].__module__].__doc__ or ""
-    fetch = f"""$ curl -s '{_SERVER}/integrations/{path}/tool?format={name}' -H "x-api-key: $(cat .integrations/key)" """
+    fetch = (
+        f"""$ curl -s '{_SERVER}/integrations/{path}/tool?format={name}' -H "x-api-key: $(cat .integrations/key)" """
+    )
     shown = json.dumps(tool.definitions[name], indent=2, ensure_ascii=False)
     pretty = "| .venv/bin/python -m json.tool --indent 2 --no-ensure-ascii"
     return f"## {name}\n\n{about.strip()}\n\n" + block("console", f"{fetch}{pretty}\n{shown}")

@@ -74,7 +74,8 @@ class Checkout:
             return
         printed = self._printed_by_the_server() if command.line == RUNNING else self._printed(command)
         printed = printed.replace(self.bundle.url, SERVER)
-        assert matches(command.shown, printed), f"{command.place}: $ {command.line}\nprints\n{printed}"
+        if not matches(command.shown, printed):
+            pytest.fail(f"{command.place}: $ {command.line}\nprints\n{printed}", pytrace=False)
 
     def _here(self, text: str) -> str:
         return self.peers.aimed(text.replace(SERVER, self.bundle.url))
@@ -88,14 +89,13 @@ class Checkout:
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
             timeout=60,
         )
-        # A terminal shows both; the log lines of the handlers are what a page leaves out.
-        told = [line for line in done.stderr.splitlines() if not line.startswith('{"level":')]
-        return "\n".join([done.stdout.rstrip("\n"), *told])
+        # A terminal shows the log lines of the handlers too; a page leaves them out.
+        return "\n".join(line for line in done.stdout.splitlines() if not line.startswith('{"level":'))
 
     def _printed_by_the_server(self) -> str:
         return "\n".join(self.bundle.server.output().splitlines()[:3])
@@ -112,13 +112,13 @@ def folder(documented: Bundle, peers: Peers, tmp_path_factory: pytest.TempPathFa
             (folder / path.name).symlink_to(path)
     (folder / ".integrations").symlink_to(documented.home)
     (folder / "events").mkdir()
-    for path in (ROOT / "events").iterdir():
-        (folder / "events" / path.name).write_text(peers.aimed(path.read_text()))
+    for event in (ROOT / "events").iterdir():
+        (folder / "events" / event.name).write_text(peers.aimed(event.read_text()))
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
     (programs / "python").symlink_to(sys.executable)
-    path = os.pathsep.join([str(ROOT), str(ROOT / "layers/common/python")])
-    script = f'#!/bin/sh\nPYTHONPATH={path} exec "{sys.executable}" -m devtools.cli "$@"\n'
+    packages = os.pathsep.join([str(ROOT), str(ROOT / "layers/common/python")])
+    script = f'#!/bin/sh\nPYTHONPATH={packages} exec "{sys.executable}" -m devtools.cli "$@"\n'
     (programs / "integrations").write_text(script)
     (programs / "integrations").chmod(0o755)
     return folder
@@ -197,7 +197,9 @@ def test_each_block_is_of_a_kind_that_is_checked(page: Path) -> None:
 def test_a_block_of_an_unknown_kind_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("Text.\n\n<!-- checked: part of LICENSE -->\n```text\nnot in it\n```\n\n```json\n{}\n```\n")
-    marked, unmarked = (Block(ROOT / "README.md", block.line, block.kind, block.text, block.mark) for block in blocks(page))
+    marked, unmarked = (
+        Block(ROOT / "README.md", block.line, block.kind, block.text, block.mark) for block in blocks(page)
+    )
     assert (marked.mark, unmarked.mark) == ("part of LICENSE", "")
     with pytest.raises(AssertionError, match="not in LICENSE"):
         is_part_of(marked, "LICENSE")
@@ -257,7 +259,8 @@ def verbs() -> set[str]:
 
 
 def variables_of_providers() -> set[str]:
-    fields = {name: ("base_url", *find_provider(name).setup_fields) for name in provider_names()}
+    providers = [find_provider(name) for name in provider_names()]
+    fields = {of.name: [*of.setup_fields, *(["base_url"] if of.base_urls else [])] for of in providers}
     return {f"{name}_{field}".upper() for name, of in fields.items() for field in of}
 
 
