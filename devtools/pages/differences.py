@@ -29,14 +29,12 @@ def page(providers: list[Provider]) -> str:
     parts = [head("Differences from the original service", "`docs/differences/`"), _INTRODUCTION]
     titles = {OF_ALL: "Every call", **{provider.name: provider.title for provider in providers}}
     for name, path in files().items():
-        if name not in titles:
-            raise CommandError(f"docs/differences/{path.name}: there is no provider {name}.")
-        parts.append(f"## {titles[name]}\n")
+        parts.append(f"## {titles.get(name, name)}\n")
         found = entries(path)
         for kind, title in KINDS.items():
-            rows = [(entry["there"], entry["here"]) for entry in found if entry["kind"] == kind]
+            rows = [(entry["name"], entry["there"], entry["here"]) for entry in found if entry["kind"] == kind]
             if rows:
-                parts += [f"### {title}\n", table(("There", "Here"), rows)]
+                parts += [f"### {title}\n", table(("What", "There", "Here"), rows)]
     return "\n".join(parts)
 
 

@@ -72,7 +72,12 @@ def _provider(provider: Provider) -> str:
 
 
 def _judge(provider: Provider) -> str:
-    declared = judge_of(ROOT / "tests" / "providers" / f"test_{provider.name}.py")
+    return judge(ROOT / "tests" / "providers" / f"test_{provider.name}.py")
+
+
+def judge(tests: Path) -> str:
+    """Say what judges the tests of this file."""
+    declared = judge_of(tests)
     return _JUDGES[declared["kind"]].format(declared.get("name", "")) if declared else "no tests yet"
 
 
