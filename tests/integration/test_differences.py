@@ -4,7 +4,7 @@ An entry of those files has `name`, `kind`, `there` and `here`, the two texts of
 Values that are JSON stand in a text, since TOML has no null. A call has
 
 * `request`, the method and the target; `body`; `headers`; `key = false` for a call without a key,
-* `answers`, what the service answers: `json` and `status`, or `text`; without them it answers as to the calls of
+* `answers`, what the service answers: `json`, or `text` of a `type`, and a `status`; without them it answers as to the calls of
   events/,
 * `requests`, how many requests or messages reached the service, and `logins`, how often a mail server was signed in to,
 * `sent`, a part of the last one,
@@ -83,7 +83,9 @@ def test_it_is_as_the_list_says(documented: Bundle, answering: Peers, about: str
 
 def answer(told: dict[str, Any]) -> Message:
     status = told.get("status", 200)
-    return script.text(told["text"], status) if "text" in told else script.json(told["json"], status)
+    if "text" in told:
+        return script.content(told["text"].encode(), told["type"], status)
+    return script.json(told["json"], status)
 
 
 def written(body: str) -> str:
