@@ -66,6 +66,7 @@ def _provider(provider: Provider) -> str:
         f"deployed where the stack's `Enable{pascal(provider.category)}` is true",
         f"Judge of its tests: {_judge(provider)}; faults are scripted",
         _reached(provider),
+        f"One attempt ends after {provider.attempt_timeout:g} s at most, and the call before API Gateway gives up",
     ]
     parts = [f"## {text(provider.title)}\n", "\n".join(f"* {fact}." for fact in facts) + "\n", *_setup(provider)]
     return "\n".join([*parts, *(_method(provider, method) for method in provider.methods.values())])

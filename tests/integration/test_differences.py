@@ -4,8 +4,8 @@ An entry of those files has `name`, `kind`, `there` and `here`, the two texts of
 Values that are JSON stand in a text, since TOML has no null. A call has
 
 * `request`, the method and the target; `body`; `headers`; `key = false` for a call without a key,
-* `answers`, what the service answers: `json`, or `text` of a `type`, and a `status`; without them it answers as to the calls of
-  events/,
+* `answers`, what the service answers: `json`, or `text` of a `type`, and a `status`; without them it answers as to the
+  calls of events/,
 * `requests`, how many requests or messages reached the service, and `logins`, how often a mail server was signed in to,
 * `sent`, a part of the last one,
 * `status`, `reply` (a part of the body), `absent` (texts that are nowhere in it) and `absent_headers`.
