@@ -290,6 +290,21 @@ def test_wikipedia_reads_the_pages_that_it_finds(run: Callable[..., Function], u
     assert {request.path for request in upstream.requests} == {"/w/api.php"}
 
 
+def test_arxiv_reads_a_feed_with_the_parser_that_it_ships(
+    run: Callable[..., Function], artifact: Artifact, upstream: Upstream
+) -> None:
+    assert (artifact.code["ArxivFunction"] / "defusedxml/__pycache__/ElementTree.cpython-313.pyc").is_file()
+    feed = '<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>Tea</title></entry></feed>'
+    bomb = '<!DOCTYPE feed [<!ENTITY a "x">]>' + feed.replace("Tea", "&a;")
+    function = run("ArxivFunction", ARXIV_BASE_URL=upstream.url)
+    upstream.replies(reply.content(feed.encode(), "application/atom+xml"))
+    result = function.invoke(http_event("arxiv", event("arxiv.search")))
+    assert result.payload["statusCode"] == 200, function.output()
+    assert json.loads(result.payload["body"])["result"][0]["title"] == "Tea"
+    upstream.route(lambda _: reply.content(bomb.encode(), "application/atom+xml"))
+    assert function.invoke(event("arxiv.search")).payload["errorType"] == "UpstreamBadResponse", function.output()
+
+
 @pytest.fixture
 def mailer(
     run: Callable[..., Function], certificate_authority: trustme.CA, authority_file: Path
