@@ -12,7 +12,8 @@ import pytest
 from tests.support.stack import ROOT
 
 LAYER = ROOT / "layers/common/python/requirements.txt"
-PINNED = [LAYER, *sorted((ROOT / "requirements").glob("*.txt"))]
+OF_FUNCTIONS = sorted(ROOT.glob("functions/*/requirements.txt"))
+PINNED = [LAYER, *OF_FUNCTIONS, *sorted((ROOT / "requirements").glob("*.txt"))]
 PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)(?:\[[a-z0-9,-]+\])?==([^ ;\\]+)", re.MULTILINE)
 
 
@@ -38,6 +39,11 @@ def test_the_runtimes_packages_are_those_that_the_tests_use() -> None:
     assert {name: runtime[name] for name in shared} == {name: development[name] for name in shared}
 
 
+@pytest.mark.parametrize("path", OF_FUNCTIONS, ids=lambda path: path.parent.name)
+def test_a_functions_packages_are_installed_in_its_versions(path: Path) -> None:
+    assert {name: metadata.version(name) for name in pins(path)} == pins(path)
+
+
 @pytest.mark.parametrize("path", PINNED, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_pin_has_hashes_and_names_no_place(path: Path) -> None:
     text = path.read_text()
@@ -53,7 +59,8 @@ def test_every_pin_has_hashes_and_names_no_place(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.in")), ids=lambda path: path.stem)
 def test_every_wanted_package_is_pinned(path: Path) -> None:
     wanted = set(re.findall(r"^([a-z0-9][a-z0-9-]*)", path.read_text(), re.MULTILINE))
-    pinned = LAYER if path.stem == "layer" else path.with_suffix(".txt")
+    of_functions = {pinned.parent.name: pinned for pinned in OF_FUNCTIONS}
+    pinned = ({"layer": LAYER} | of_functions).get(path.stem, path.with_suffix(".txt"))
     assert wanted
     assert wanted <= set(pins(pinned))
 

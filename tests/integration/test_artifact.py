@@ -21,9 +21,6 @@ from tests.support.runtime_api import Function, Result
 from tests.support.stack import ROOT
 from tests.support.upstream import LOOPBACK, Request, Upstream
 
-# One worker builds once for all of these.
-pytestmark = pytest.mark.xdist_group("artifact")
-
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
 EVENTS = sorted(path.stem for path in ROOT.glob("events/*.json"))
 OVER_HTTP = [name for name in EVENTS if load_provider(name.partition(".")[0]).base_urls]

@@ -8,7 +8,6 @@ httpx's transport is used without its client: no cookie jar, no redirects, no en
 
 import contextlib
 import ipaddress
-import logging
 import os
 import platform
 import re
@@ -39,6 +38,7 @@ from integrations.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from integrations.redaction import silence
 from integrations.version import VERSION
 
 CONNECT_TIMEOUT = 2.0  # seconds for each address of a host
@@ -50,15 +50,7 @@ _T = TypeVar("_T")
 _until: ContextVar[float] = ContextVar("until")  # the monotonic moment at which the exchange is cut off
 
 
-def _silence(*names: str) -> None:
-    """Keep the HTTP libraries from logging: their lines hold whole URLs and headers, at INFO and DEBUG."""
-    for name in names:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.WARNING)
-        logger.addFilter(lambda _: False)
-
-
-_silence("httpx", "httpcore", *(f"httpcore.{part}" for part in ("connection", "http11", "proxy")))
+silence("httpx", "httpcore")
 
 
 class Request(NamedTuple):
