@@ -318,8 +318,7 @@ def test_an_empty_page_that_stays_empty_is_a_failure(fake: Upstream) -> None:
 def test_an_entry_may_lack_everything(fake: Upstream) -> None:
     fake.replies(feed("<entry/>", "<entry><title> </title><author/><link/><category/><updated/></entry>"))
     for paper in search(query="tea", download_pdf=True).body["result"]:
-        assert {value for value in paper.values() if not isinstance(value, list)} == {None}
-        assert paper["authors"] == []
+        assert [value for value in paper.values() if value is not None] == [[], [], []]
 
 
 def test_words_are_neither_glued_nor_apart(fake: Upstream) -> None:
@@ -455,6 +454,13 @@ def test_a_rate_limit_of_ours_that_does_not_fit(fake: Upstream) -> None:
         "arXiv is asked once in 3 seconds, and the next time comes too late for this call; "
         "call again later, or ask for less in one call."
     )
+
+
+def test_a_download_whose_turn_comes_too_late_says_to_ask_for_fewer(fake: Upstream) -> None:
+    fake.replies(feed(entry()))
+    reply = download(by=provider, seconds=RESERVE + 2)
+    assert (reply.status, reply.body["code"]) == (429, "rate_limited")
+    assert reply.body["detail"].endswith("Download fewer PDFs in one call, by max_results, or take them from pdf_url.")
 
 
 # Faults.
