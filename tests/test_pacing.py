@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from integrations.errors import RateLimited, UpstreamRejected
+from integrations.errors import RateLimited, UpstreamBadResponse, UpstreamRejected
 from integrations.pacing import LEEWAY, Slots
 from tests.support import upstream as script
 from tests.support.calls import RESERVE, call
@@ -56,6 +56,12 @@ def test_a_repeated_request_keeps_its_distance(upstream: Upstream) -> None:
     upstream.replies(json({}, status=503), OK)
     assert read() == "tea"
     assert min(distances(upstream)) >= INTERVAL
+
+
+def test_a_failure_is_not_hidden_by_a_turn_that_comes_too_late(upstream: Upstream) -> None:
+    upstream.replies(script.text("no JSON"))
+    with pytest.raises(UpstreamBadResponse):
+        read(seconds=RESERVE + 0.9)
 
 
 def test_other_credentials_have_a_pace_of_their_own(upstream: Upstream) -> None:
