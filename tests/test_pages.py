@@ -52,6 +52,7 @@ hostile = Provider(
     category="search",
     setup=HostileSetup,
     base_url="https://hostile.invalid/v1",
+    min_interval=2.5,
 )
 
 
@@ -107,6 +108,7 @@ def test_every_fact_of_a_provider() -> None:
     assert "Effect: `destructive`, `open_world`. What may have arrived is not sent again." in page
     assert "at most 6 MiB" in page
     assert "`HOSTILE_BASE_URL` replaces it" in page
+    assert "once in 2.5 s" in page
     assert r"Overwrite \| destroy. Then stop." in page
 
 

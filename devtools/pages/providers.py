@@ -68,6 +68,10 @@ def _provider(provider: Provider) -> str:
         _reached(provider),
         f"One attempt ends after {provider.attempt_timeout:g} s at most, and the call before API Gateway gives up",
     ]
+    if provider.min_interval:
+        facts.append(
+            f"The service is asked once in {provider.min_interval:g} s; a call waits for its turn, within its time"
+        )
     parts = [f"## {text(provider.title)}\n", "\n".join(f"* {fact}." for fact in facts) + "\n", *_setup(provider)]
     return "\n".join([*parts, *(_method(provider, method) for method in provider.methods.values())])
 
