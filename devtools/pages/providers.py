@@ -17,7 +17,7 @@ from integrations.handler import MAX_BODY, MAX_BODY_WITH_FILES
 from integrations.provider import Method, names_of_fields
 
 _SERVER = "http://127.0.0.1:8000"
-_LONGEST_LINE = 1000  # characters; a longer call is shown with the file that holds it only
+_LONGEST_LINE = 1000  # characters; a longer call is sent from the file that holds it
 
 # What judges the tests of a provider: the word in their JUDGE, and how it reads.
 _JUDGES = {
@@ -159,22 +159,25 @@ def _effects(method: Method) -> str:
 
 
 def _example(provider: Provider, method: Method) -> Iterator[str]:
-    """Show the method's event as a call over HTTP and from a shell, with the members of the output."""
+    """Show the method's event as a call over HTTP, and the first one from a shell too, with the members of the output."""
     path = ROOT / "events" / f"{provider.name}.{method.name}.json"
     if not path.exists():
         return
+    address = f"{_SERVER}/execute/{provider.name}/{method.name}"
+    curl = f'curl -s {address} -H "x-api-key: $(cat .integrations/key)" -d'
+    members = [json.dumps(name) for name in of_output(method.output)["properties"]]
+    place = path.relative_to(ROOT)
     event = json.loads(path.read_text(encoding="utf-8"))
     body = {name: event[name] for name in ("arguments", "setup", "connection") if name in event}
-    members = list(of_output(method.output)["properties"])
-    sent = shlex.quote(json.dumps(body, ensure_ascii=False))
-    curl = (
-        f'$ curl -s {_SERVER}/execute/{provider.name}/{method.name} -H "x-api-key: $(cat .integrations/key)" -d {sent}'
-    )
-    if len(curl) <= _LONGEST_LINE:
-        yield block("console", f"{curl}\n{{{','.join(f'{json.dumps(name)}:...' for name in members)}}}")
-    shown = "\n".join(f"  {json.dumps(name)}: ..." for name in members)
-    invoke = f"$ .venv/bin/integrations invoke {provider.name}.{method.name} -e {path.relative_to(ROOT)}"
-    yield block("console", f"{invoke}\n{{\n{shown}\n}}")
+    line = f"$ {curl} {shlex.quote(json.dumps(body, ensure_ascii=False))}"
+    if len(line) > _LONGEST_LINE:
+        # Over HTTP the method is in the path, so its line goes.
+        line = f"$ sed '/\"method\":/d' {place} | {curl} @-"
+    yield block("console", f"{line}\n{{{','.join(f'{name}:...' for name in members)}}}")
+    if method.name == provider.default_method:
+        shown = "\n".join(f"  {name}: ..." for name in members)
+        invoke = f"$ .venv/bin/integrations invoke {provider.name}.{method.name} -e {place}"
+        yield block("console", f"{invoke}\n{{\n{shown}\n}}")
 
 
 # Schemas as rows.

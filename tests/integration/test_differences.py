@@ -28,8 +28,6 @@ from tests.support.peers import Peers, answer_examples
 from tests.support.serving import Bundle
 from tests.support.upstream import Message, Upstream
 
-pytestmark = pytest.mark.xdist_group("pages")
-
 ENTRIES = [(about, entry) for about, path in differences.files().items() for entry in differences.entries(path)]
 KEYS = {
     "request", "body", "headers", "key", "answers", "requests", "logins", "sent",

@@ -37,9 +37,6 @@ from tests.support.peers import Peers
 from tests.support.requirements_of_peers import peer_is_missing
 from tests.support.serving import Bundle, environment
 
-# One server and one set of peers for the pages, whatever runs in parallel.
-pytestmark = pytest.mark.xdist_group("pages")
-
 SERVER = "http://127.0.0.1:8000"
 STACK = "integrations"
 
