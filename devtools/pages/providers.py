@@ -159,7 +159,7 @@ def _effects(method: Method) -> str:
 
 
 def _example(provider: Provider, method: Method) -> Iterator[str]:
-    """Show the method's event as a call over HTTP, and the first one from a shell too, with the members of the output."""
+    """Show the event of the method as a call over HTTP, of the default one from a shell too, with what comes back."""
     path = ROOT / "events" / f"{provider.name}.{method.name}.json"
     if not path.exists():
         return
