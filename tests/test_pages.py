@@ -131,7 +131,7 @@ def test_a_block_holds_blocks() -> None:
 @pytest.mark.parametrize(
     ("declared", "reads"),
     [
-        ('JUDGE = {"kind": "server", "name": "Acme 2", "fixture": "acme"}', "Acme 2, a real server"),
+        ('JUDGE = {"kind": "server", "name": "Acme 2", "fixture": "acme"}', "a real server, Acme 2"),
         ('JUDGE = {"kind": "script", "fixture": "upstream"}', "scripted answers"),
         ("ANSWER = {}", "no tests yet"),
     ],

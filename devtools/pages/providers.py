@@ -21,8 +21,8 @@ _LONGEST_LINE = 1000  # characters; a longer call is sent from the file that hol
 
 # What judges the tests of a provider: the word in their JUDGE, and how it reads.
 _JUDGES = {
-    "server": "{}, a real server",
-    "program": "{}, the real program",
+    "server": "a real server, {}",
+    "program": "the real program, {}",
     "contract": "the vendor's own API description, `{}`",
     "script": "scripted answers",
 }
