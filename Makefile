@@ -60,6 +60,7 @@ lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.
 	$(COMPILE) --upgrade requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --upgrade requirements/layer.in -c requirements/dev.txt -o layers/common/python/requirements.txt
 	$(COMPILE) --upgrade requirements/arxiv.in -c requirements/dev.txt -o functions/arxiv/requirements.txt
+	$(COMPILE) --upgrade requirements/authorizer.in -c requirements/dev.txt -o functions/authorizer/requirements.txt
 	$(COMPILE) --upgrade requirements/ffmpeg.in -c requirements/dev.txt -o functions/ffmpeg/requirements.txt
 
 .PHONY: clean

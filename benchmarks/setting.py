@@ -1,6 +1,7 @@
 """What the benchmarks run: the built artifact, the same as SAM's default builder ships it, and Lambda's environment."""
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -63,6 +64,10 @@ class Setting:
         built = self.source_only if source_only else self.artifact
         folder = built / f"{name.capitalize()}Function"
         return Function(folder, "provider.handler", built / "CommonLayer" / "python", name)
+
+    def other(self, name: str) -> Function:
+        """Give a function that is no provider, as built: it runs without the layer."""
+        return Function(self.artifact / f"{name.capitalize()}Function", "app.handler", name=name)
 
     def naive(self, *, source_only: bool) -> Function:
         """Give the naive handler on the same libraries."""
@@ -197,7 +202,7 @@ def _upstream() -> Iterator[str]:
 
 @contextlib.contextmanager
 def _secrets_manager() -> Iterator[str]:
-    """Run a moto server with one connection for each provider."""
+    """Run a moto server with one connection for each provider, and an API key."""
     import boto3
 
     with socket.create_server((LOOPBACK, 0)) as free:
@@ -214,15 +219,20 @@ def _secrets_manager() -> Iterator[str]:
                 aws_access_key_id="testing",
                 aws_secret_access_key="testing",  # noqa: S106  # moto takes any
             )
-            for name, value in CONNECTIONS.items():
-                client.create_secret(Name=f"integrations/{name}/default", SecretString=json.dumps(value))
+            for name, value in SECRETS.items():
+                client.create_secret(Name=f"integrations/{name}", SecretString=json.dumps(value))
             yield endpoint
         finally:
             process.terminate()
 
 
 SETUP = {"application_id": "EXAMPLEAPP", "api_key": "example-search-key"}
-CONNECTIONS = {"algolia": {"setup": SETUP}, "wikipedia": {"arguments": {"language": "en"}}}
+KEY = "benchmark.of-no-use-but-here"
+SECRETS = {
+    "algolia/default": {"setup": SETUP},
+    "wikipedia/default": {"arguments": {"language": "en"}},
+    "api-keys": {"keys": {"benchmark": {"sha256": hashlib.sha256(KEY.partition(".")[2].encode()).hexdigest()}}},
+}
 
 
 def _wait_for(port: int) -> None:
