@@ -51,7 +51,7 @@ class Key:
         if not (isinstance(digest, str) and _DIGEST.fullmatch(digest)):
             raise ValueError("sha256 is no digest")
         self.digest = bytes.fromhex(digest)
-        self.scopes = _scopes(record["scopes"]) if "scopes" in record else None
+        self.scopes = long_scopes(record["scopes"]) if "scopes" in record else None
         self.expires = _moment(record["expires"]) if "expires" in record else None
 
     def is_over(self, now: float) -> bool:
@@ -65,8 +65,8 @@ class Key:
         return any(fnmatchcase(provider, scope.partition(".")[0]) for scope in self.scopes)
 
 
-def _scopes(given: "Any") -> tuple[str, ...]:
-    """Give the scopes in their long form, `provider.method`."""
+def long_scopes(given: "Any") -> tuple[str, ...]:
+    """Give a list of scopes in their long form, `provider.method`. Raise ValueError where it is no such list."""
     found = [_SCOPE.fullmatch(scope) for scope in given if isinstance(scope, str)] if isinstance(given, list) else []
     if not found or len(found) != len(given) or None in found:
         raise ValueError("scopes is no list of PROVIDER[.METHOD]")
