@@ -51,6 +51,7 @@ build: $(VENV)/sam/.installed ## Build what `sam deploy` uploads, into .aws-sam 
 bench: setup ## Measure cold starts and warm calls, about six minutes (needs Python 3.13)
 	@$(BIN)/python -m benchmarks.cold_start
 	@$(BIN)/python -m benchmarks.warm
+	@$(BIN)/python -m benchmarks.catalog
 
 .PHONY: lock
 lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.in
