@@ -32,7 +32,7 @@ run: $(VENV)/.installed ## Serve the bundle on http://127.0.0.1:8000 (PORT=… f
 
 .PHONY: test
 test: setup ## Run all tests
-	@$(BIN)/pytest -q -n 2 --dist loadgroup
+	@$(BIN)/pytest -q -n 2 --dist worksteal
 
 .PHONY: check
 check: setup ## Lint, types, generated files, template

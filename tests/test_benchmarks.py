@@ -5,15 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.support.artifact import build
 from tests.support.stack import ROOT
-
-
-@pytest.fixture(scope="module")
-def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("build"))
 
 
 def benchmark(name: str, *options: str | Path) -> str:
@@ -30,8 +22,8 @@ def rows(printed: str, first: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
 
 
-def test_cold_start_compares_the_providers_with_an_empty_and_a_naive_handler(built_once: Path) -> None:
-    printed = benchmark("cold_start", "--rounds", "1", "--artifact", built_once)
+def test_cold_start_compares_the_providers_with_an_empty_and_a_naive_handler(built: Path) -> None:
+    printed = benchmark("cold_start", "--rounds", "1", "--artifact", built)
     times = {row[0]: row[1:] for row in rows(printed, "init and first call")}
     assert {"registry, catalog", "authorizer, valid key", "authorizer, valid key, over TLS"} <= {*times}
     assert {"empty handler", "algolia, setup in the call", "algolia, stored connection", "naive, source only"} <= {
@@ -48,8 +40,8 @@ def test_cold_start_compares_the_providers_with_an_empty_and_a_naive_handler(bui
     assert int(loaded["authorizer, valid key, over TLS"][4]) < 10, "TLS is loaded before the first call"
 
 
-def test_warm_compares_with_plain_httpx_in_the_process_and_under_the_runtime_client(built_once: Path) -> None:
-    printed = benchmark("warm", "--rounds", "1", "--calls", "10", "--artifact", built_once)
+def test_warm_compares_with_plain_httpx_in_the_process_and_under_the_runtime_client(built: Path) -> None:
+    printed = benchmark("warm", "--rounds", "1", "--calls", "10", "--artifact", built)
     for where in ("in one process", "under the runtime client"):
         times = {row[0]: row[1:] for row in rows(printed, where)}
         assert times["plain httpx"][0] == "1.00"

@@ -12,8 +12,8 @@ import pytest
 from tests.support.stack import ROOT
 
 LAYER = ROOT / "layers/common/python/requirements.txt"
-OF_FUNCTIONS = {path.parent.name: path for path in sorted(ROOT.glob("functions/*/requirements.txt"))}
-PINNED = [LAYER, *OF_FUNCTIONS.values(), *sorted((ROOT / "requirements").glob("*.txt"))]
+OF_FUNCTIONS = sorted(ROOT.glob("functions/*/requirements.txt"))
+PINNED = [LAYER, *OF_FUNCTIONS, *sorted((ROOT / "requirements").glob("*.txt"))]
 PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)(?:\[[a-z0-9,-]+\])?==([^ ;\\]+)", re.MULTILINE)
 
 
@@ -27,12 +27,6 @@ def test_the_layers_packages_are_installed_in_the_layers_versions() -> None:
     assert {name: metadata.version(name) for name in layer} == layer
 
 
-@pytest.mark.parametrize("name", OF_FUNCTIONS)
-def test_a_functions_packages_are_installed_in_the_functions_versions(name: str) -> None:
-    function = pins(OF_FUNCTIONS[name])
-    assert {package: metadata.version(package) for package in function} == function
-
-
 def test_the_layer_leaves_out_what_lambda_has_and_what_is_slow_to_start() -> None:
     assert not {"boto3", "botocore", "aws-xray-sdk"} & set(pins(LAYER))
 
@@ -43,6 +37,11 @@ def test_the_runtimes_packages_are_those_that_the_tests_use() -> None:
     shared = runtime.keys() & development.keys()
     assert {"awslambdaric", "boto3", "botocore"} <= shared
     assert {name: runtime[name] for name in shared} == {name: development[name] for name in shared}
+
+
+@pytest.mark.parametrize("path", OF_FUNCTIONS, ids=lambda path: path.parent.name)
+def test_a_functions_packages_are_installed_in_its_versions(path: Path) -> None:
+    assert {name: metadata.version(name) for name in pins(path)} == pins(path)
 
 
 @pytest.mark.parametrize("path", PINNED, ids=lambda path: str(path.relative_to(ROOT)))
@@ -60,7 +59,8 @@ def test_every_pin_has_hashes_and_names_no_place(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.in")), ids=lambda path: path.stem)
 def test_every_wanted_package_is_pinned(path: Path) -> None:
     wanted = set(re.findall(r"^([a-z0-9][a-z0-9-]*)", path.read_text(), re.MULTILINE))
-    pinned = LAYER if path.stem == "layer" else OF_FUNCTIONS.get(path.stem, path.with_suffix(".txt"))
+    of_functions = {pinned.parent.name: pinned for pinned in OF_FUNCTIONS}
+    pinned = ({"layer": LAYER} | of_functions).get(path.stem, path.with_suffix(".txt"))
     assert wanted
     assert wanted <= set(pins(pinned))
 

@@ -24,9 +24,6 @@ from tests.support.runtime_api import Function, Result
 from tests.support.stack import ROOT
 from tests.support.upstream import LOOPBACK, Request, Upstream, server_context
 
-# One worker builds once for all of these.
-pytestmark = pytest.mark.xdist_group("artifact")
-
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
 EVENTS = sorted(path.stem for path in ROOT.glob("events/*.json"))
 OVER_HTTP = [name for name in EVENTS if load_provider(name.partition(".")[0]).base_urls]
@@ -291,6 +288,28 @@ def test_wikipedia_reads_the_pages_that_it_finds(run: Callable[..., Function], u
     assert document["metadata"]["title"] == "Ada Lovelace"
     assert document["page_content"] == "A mathematician. And a countess."
     assert {request.path for request in upstream.requests} == {"/w/api.php"}
+
+
+FEED = '<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>Tea</title></entry></feed>'
+
+
+def test_arxiv_reads_a_feed_with_the_parser_that_it_ships(
+    run: Callable[..., Function], artifact: Artifact, upstream: Upstream
+) -> None:
+    assert (artifact.code["ArxivFunction"] / "defusedxml/__pycache__/ElementTree.cpython-313.pyc").is_file()
+    upstream.replies(reply.content(FEED.encode(), "application/atom+xml"))
+    function = run("ArxivFunction", ARXIV_BASE_URL=upstream.url)
+    result = function.invoke(http_event("arxiv", event("arxiv.search")))
+    assert result.payload["statusCode"] == 200, function.output()
+    assert json.loads(result.payload["body"])["result"][0]["title"] == "Tea"
+
+
+def test_arxiv_refuses_entities_on_lambdas_own_python(run: Callable[..., Function], upstream: Upstream) -> None:
+    entity = '<!DOCTYPE feed [<!ENTITY tea "Tea">]>' + FEED.replace("Tea", "&tea;")
+    upstream.replies(reply.content(entity.encode(), "application/atom+xml"))
+    function = run("ArxivFunction", ARXIV_BASE_URL=upstream.url)
+    result = function.invoke(event("arxiv.search"), seconds=4)
+    assert (result.failed, result.payload["errorType"]) == (True, "UpstreamBadResponse"), function.output()
 
 
 @pytest.fixture

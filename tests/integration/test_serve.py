@@ -33,9 +33,6 @@ from tests.support.processes import PATIENCE
 from tests.support.serving import COMMAND, KEY, ROOT, Bundle, environment, integrations, serving
 from tests.support.upstream import Upstream
 
-# One server for this file, so that it is started once whatever runs in parallel.
-pytestmark = pytest.mark.xdist_group("serve")
-
 SETUP = {"application_id": "TESTAPP", "api_key": "search-key-0123456789"}
 ARGUMENTS = {"index_name": "products", "query": "phone"}
 FOUND = {"hits": [{"name": "Phone"}], "query": "phone"}

@@ -46,7 +46,7 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
     servers: list[ScriptedServer] = []
 
     def start(**script: mail.Answer) -> ScriptedServer:
-        servers.append(ScriptedServer(**script))
+        servers.append(ScriptedServer(None, **script))
         return servers[-1]
 
     yield start

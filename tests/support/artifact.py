@@ -1,11 +1,13 @@
 """What `sam deploy` would upload: built, packaged into an S3 on loopback, and unzipped as Lambda unzips it."""
 
+import fcntl
+import json
 import os
 import platform
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ SOURCES = ("template.yaml", "make", "layers", "functions")
 # The layer holds compiled code, which must load here.
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
 BUCKET = "artifacts"
+BUILT = ".aws-sam/build"  # where `sam build` writes
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def build(folder: Path) -> Path:
         [sam, "build", "--parallel", "--parameter-overrides", f"Architecture={ARCHITECTURE}"],
         folder,
     )
-    return folder / ".aws-sam/build"
+    return folder / BUILT
 
 
 def package(built: Path, endpoint: str, destination: Path) -> dict[str, Any]:
@@ -139,24 +142,52 @@ def _object_store() -> Iterator[tuple[str, Any]]:
     server.stop()
 
 
+def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Give a folder that is filled once for all workers of a run: the first that asks does it, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker whose build failed
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `sam build` writes."""
-    return build(tmp_path_factory.mktemp("build"))
+    """What `sam build` writes. Nobody may change it."""
+    lambda_python()
+    return once(tmp_path_factory, "build", build) / BUILT
 
 
 @pytest.fixture(scope="session")
 def artifact(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """What `sam package` uploads."""
-    folder = tmp_path_factory.mktemp("package")
-    code: dict[str, Path] = {}
+    """What `sam package` uploads. Nobody may change it."""
+    folder = once(tmp_path_factory, "package", lambda folder: _uploaded(built, folder))
+    resources = json.loads((folder / "resources.json").read_text())
+    return Artifact(lambda_python(), {path.name: path for path in (folder / "code").iterdir()}, resources)
+
+
+def _uploaded(built: Path, folder: Path) -> None:
+    """Upload what was built, fetch it again, and unzip it into `code`."""
     with _object_store() as (endpoint, client):
         resources = package(built, endpoint, folder)
         for name, resource in resources.items():
             properties = resource.get("Properties", {})
             if uri := properties.get("CodeUri") or properties.get("ContentUri"):
-                key = uri.removeprefix(f"s3://{BUCKET}/")
-                client.download_file(BUCKET, key, folder / f"{name}.zip")
-                code[name] = folder / name
-                zipfile.ZipFile(folder / f"{name}.zip").extractall(code[name])
-    return Artifact(lambda_python(), code, resources)
+                zipped = folder / f"{name}.zip"
+                client.download_file(BUCKET, uri.removeprefix(f"s3://{BUCKET}/"), zipped)
+                _unzip(zipped, folder / "code" / name)
+                zipped.unlink()
+    (folder / "resources.json").write_text(json.dumps(resources))
+
+
+def _unzip(zipped: Path, folder: Path) -> None:
+    """Unzip as Lambda does, with the permissions that the zip holds."""
+    with zipfile.ZipFile(zipped) as archive:
+        for entry in archive.infolist():
+            Path(archive.extract(entry, folder)).chmod(entry.external_attr >> 16 & 0o777)

@@ -9,6 +9,7 @@ server.refuse["bob@example.org"] = "550 5.1.1 unknown"
 import base64
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -205,10 +206,14 @@ def leave(sock: socket.socket) -> None:
 
 
 class ScriptedServer:
-    """An SMTP server that answers each command as the script says, and politely otherwise. `END` is the message's."""
+    """An SMTP server that answers each command as the script says, and politely otherwise. `END` is the message's.
 
-    def __init__(self, **script: Answer) -> None:
+    With `tls` it speaks TLS from the first byte.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None, **script: Answer) -> None:
         self.script = POLITE | script
+        self._tls = tls
         self.commands: list[str] = []
         self.connections = 0
         self._listener = socket.create_server((LOOPBACK, 0))
@@ -249,6 +254,10 @@ class ScriptedServer:
                 thread.start()
 
     def _converse(self, sock: socket.socket) -> None:
+        if self._tls:
+            with contextlib.suppress(OSError):
+                sock = self._tls.wrap_socket(sock, server_side=True)
+                self._sockets.append(sock)
         with contextlib.suppress(OSError), sock.makefile("rb") as lines:
             self._answer(sock, "CONNECT")
             for line in lines:

@@ -33,8 +33,15 @@ class Call(NamedTuple):
     deadline: float
 
 
-def execute(provider: "Provider", method: "Method", call: Call, meter: Meter) -> "Output":
-    """Carry out the call and give the method's output. Raise the errors of `errors.py`.
+class Outcome(NamedTuple):
+    """What a method gave, and the secrets of the setup that it was given: they have no place in an output."""
+
+    output: "Output"
+    secrets: list[str]
+
+
+def execute(provider: "Provider", method: "Method", call: Call, meter: Meter) -> Outcome:
+    """Carry out the call and give its outcome. Raise the errors of `errors.py`.
 
     When the service refuses the credentials of a stored setup, the connection is read again, once, and the call
     repeated if it was rotated in the meantime: that refusal means that nothing was done, so it holds for writes too.
@@ -51,12 +58,12 @@ def execute(provider: "Provider", method: "Method", call: Call, meter: Meter) ->
         return _run(provider, method, call, fresh, meter)
 
 
-def _run(provider: "Provider", method: "Method", call: Call, connection: Connection, meter: Meter) -> "Output":
+def _run(provider: "Provider", method: "Method", call: Call, connection: Connection, meter: Meter) -> Outcome:
     arguments = _arguments(provider, method, call.arguments, connection.arguments)
     try:
         setup = _setup(provider, connection.setup)
         offered = _offered(provider, method, call, connection, arguments, setup, meter)
-        return method.function(**{name: offered[name] for name in method.parameters})
+        return Outcome(method.function(**{name: offered[name] for name in method.parameters}), _secrets(setup))
     except InvalidSetup as invalid:
         raise connection.blame(provider, invalid) from None
 
@@ -128,10 +135,12 @@ def _setup(provider: "Provider", given: dict[str, Any]) -> "Setup | None":
             raise InvalidSetup(findings.sentence(found), errors=found)
         return None
     setup = _validated(provider.setup, given, "setup", InvalidSetup)
-    for _, value in setup:
-        if isinstance(value, SecretStr) and value.get_secret_value() not in remembered:
-            remembered.append(value.get_secret_value())
+    remembered.extend(secret for secret in _secrets(setup) if secret not in remembered)
     return setup
+
+
+def _secrets(setup: "Setup | None") -> list[str]:
+    return [value.get_secret_value() for _, value in setup or () if isinstance(value, SecretStr)]
 
 
 def _validated(model: type[_M], data: dict[str, Any], where: str, error: type[IntegrationError]) -> _M:

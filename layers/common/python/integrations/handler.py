@@ -37,6 +37,7 @@ from integrations.execution import Call, execute
 from integrations.http import Meter
 from integrations.observability import record
 from integrations.plain import NotPlain, check, parse_request
+from integrations.redaction import MASK, forms
 
 if TYPE_CHECKING:
     from integrations.provider import Method, Output, Provider
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 MAX_BODY = 1_048_576  # bytes
 MAX_BODY_WITH_FILES = 6 * 1_048_576  # what Lambda itself takes
 MAX_RESPONSE = 6_200_000  # bytes of the 6,291,556 that Lambda returns, the rest being the headers
+
+# Characters of a secret that is masked in an output. A shorter one may be a word of the user's own data.
+SHORTEST_SECRET = 12
 
 # What stays for the reply and the log line after the last byte from the service, in seconds.
 RESERVE = 1.5
@@ -61,6 +65,7 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
     http = _is_http(event)
     correlation_id = _correlation_id_of_http(event) if http else _correlation_id(event, context)
     meter, text = Meter(), ""
+    secrets: list[str] = []
     method: Method | None = None
     error: IntegrationError | None = None
     fault: Exception | None = None
@@ -70,7 +75,8 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
         method = _method(provider, _method_of_route(provider, event) if http else _method_of_event(event), scopes)
         _check_scopes(provider, method, scopes)
         body = _read_http(method, event) if http else _read_event(event)
-        text = _text(execute(provider, method, body.call(deadline), meter))
+        output, secrets = execute(provider, method, body.call(deadline), meter)
+        text = _text(output)
     except IntegrationError as raised:
         error = raised
     except Exception as raised:  # noqa: BLE001  # the last resort: the caller gets a problem, the log the place
@@ -90,6 +96,7 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
         error.explain(provider.name, method, correlation_id)
         if not http:
             _raise(error)
+    text = _without(secrets, text)
     return _response(text, error, correlation_id, meter, total) if http else from_json(text)
 
 
@@ -293,6 +300,14 @@ def _size(text: str) -> int:
     quoted = text.count('"') + text.count("\\")
     spaced = text.count(",") + text.count(":")
     return len(text.encode()) + max(quoted, spaced)
+
+
+def _without(secrets: list[str], text: str) -> str:
+    """Mask the secrets of this call's setup: a service may repeat what it was sent, and the setup may be stored."""
+    for secret in secrets:
+        for form in forms(secret) if len(secret) >= SHORTEST_SECRET else ():
+            text = text.replace(form, MASK)
+    return text
 
 
 def _response(

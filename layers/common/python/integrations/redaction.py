@@ -7,6 +7,7 @@ given, so it does not matter which line, or how deep in it, a value sits.
 import base64
 import functools
 import json
+import logging
 import re
 from collections import deque
 from urllib.parse import quote, quote_plus
@@ -51,7 +52,7 @@ remembered: deque[str] = deque(maxlen=_MAX_VALUES)
 def redact(text: str) -> str:
     """Give `text` with every remembered value, in any of its forms, and everything that looks like a key masked."""
     for value in tuple(remembered):
-        for form in _forms(value):
+        for form in forms(value):
             if form in text:
                 text = text.replace(form, MASK)
     return _without_keys(text)
@@ -70,19 +71,32 @@ def _without_keys(text: str) -> str:
     return text
 
 
+def silence(*libraries: str) -> None:
+    """Keep libraries from logging, whatever level is set: they write whole URLs, headers, bodies and signatures.
+
+    To be called once their modules are there; a logger that is made later writes nothing below WARNING.
+    """
+    for name in libraries:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in tuple(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in libraries:
+            logging.getLogger(name).disabled = True
+
+
 @functools.lru_cache(maxsize=2 * _MAX_VALUES)
-def _forms(value: str) -> tuple[str, ...]:
+def forms(value: str) -> tuple[str, ...]:
+    """Give the forms in which a value travels, the longest first; none for one that is too short to be a secret."""
     if len(value) < _MIN_LENGTH:
         return ()
     raw = value.encode()
-    forms = {value, quote(value), quote(value, safe=""), quote_plus(value), raw.hex(), raw.hex().upper()}
+    found = {value, quote(value), quote(value, safe=""), quote_plus(value), raw.hex(), raw.hex().upper()}
     for ascii_only in (True, False):
         once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        forms.update((once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]))  # a log line holds JSON inside JSON
+        found.update((once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]))  # a log line holds JSON inside JSON
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        forms.update(_base64_core(encode(b"\0" * shift + raw).decode(), shift) for shift in range(3))
+        found.update(_base64_core(encode(b"\0" * shift + raw).decode(), shift) for shift in range(3))
     # The longest first, so that no form is masked in half by a shorter one.
-    return tuple(sorted((form for form in forms if len(form) >= _MIN_LENGTH), key=len, reverse=True))
+    return tuple(sorted((form for form in found if len(form) >= _MIN_LENGTH), key=len, reverse=True))
 
 
 def _base64_core(encoded: str, shift: int) -> str:

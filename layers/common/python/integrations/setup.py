@@ -24,6 +24,7 @@ from integrations.errors import (
 )
 from integrations.findings import finding
 from integrations.plain import NotPlain, parse_request
+from integrations.redaction import silence
 
 if TYPE_CHECKING:
     from integrations.provider import Provider
@@ -102,7 +103,9 @@ def _secrets_manager() -> Any:
     from botocore.config import Config
 
     config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
-    return boto3.client("secretsmanager", config=config)
+    client = boto3.client("secretsmanager", config=config)
+    silence("boto3", "botocore", "urllib3")  # at DEBUG they write the secret as it came
+    return client
 
 
 class Connections:
