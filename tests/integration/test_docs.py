@@ -47,6 +47,7 @@ NOT_RUN = {
     "make build": "the build runs it, and it takes minutes",
     ".venv/bin/python -m benchmarks.cold_start": "it takes minutes; tests/test_benchmarks.py runs it in short",
     ".venv/bin/python -m benchmarks.warm": "it takes minutes; tests/test_benchmarks.py runs it in short",
+    ".venv/bin/python -m benchmarks.catalog": "it takes minutes; tests/test_benchmarks.py runs it in short",
     ".venv/sam/bin/sam deploy --guided": "it needs an AWS account",
 }
 # `make run` is running already: what it prints is compared with what that server has printed.
