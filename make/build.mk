@@ -25,6 +25,7 @@ build-CommonLayer: | python3.13
 build-%Function: CODE = $(ARTIFACTS_DIR)
 build-%Function: | python3.13
 	$(copy_source)
+	$(call keep_package,$*)
 	$(install_requirements)
 	$(call compile_bytecode,/var/task)
 
@@ -36,6 +37,17 @@ define copy_source
 @mkdir -p "$(CODE)"
 @cp -R . "$(CODE)"
 @find "$(CODE)" -name __pycache__ -prune -exec rm -rf {} +
+endef
+
+# A folder's handler is loaded as `provider` or `app`. Its other files are imported as `functions.<folder>.<file>`, here
+# as in Lambda, where nothing but the name of the resource tells the folder: LlamaParse is llama_parse.
+# $(1): the name of the resource without "Function".
+define keep_package
+@own=$$(find "$(CODE)" -maxdepth 1 -name '*.py' ! -name provider.py ! -name app.py); \
+if [ -n "$$own" ]; then \
+	package="$(CODE)/functions/$$(echo $(1) | sed 's/\([A-Z]\)/_\1/g; s/^_//' | tr '[:upper:]' '[:lower:]')"; \
+	mkdir -p "$$package" && mv $$own "$$package"; \
+fi
 endef
 
 # Console scripts hold the path of the Python that built them, which nobody runs in Lambda and which would make

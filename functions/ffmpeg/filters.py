@@ -7,8 +7,8 @@
 as in "Filtergraph description" of ffmpeg-filters(1), with its two levels of quoting: of the graph, then of the
 options. What is checked is what the program will see, because the graph that it gets is written from what was read.
 
-No filter on the list can open a file, a device or a socket, or load code. Those with some option that does so are held to
-the options named here; a test asks both binaries for the options of all others.
+No filter on the list can open a file, a device or a socket, or load code. Those with some option that does so are held
+to the options named here; a test asks both binaries for the options of all others.
 """
 
 import re
@@ -22,55 +22,72 @@ FASTEST = 240  # frames per second
 MOST_FILTERS = 60
 _LONGEST_LAYOUT = 32  # pictures in a row of `tile`
 
-_SIZED = dict.fromkeys(
-    "scale zscale crop pad zoompan tile showwaves showwavespic showspectrum showspectrumpic showfreqs showvolume "
-    "avectorscope scroll thumbnail fillborders delogo drawbox drawgrid overlay xstack".split(),
-    LONGEST_SIDE,
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SIZED = _names(
+    """
+    scale zscale crop pad zoompan tile showwaves showwavespic showspectrum showspectrumpic showfreqs showvolume
+    avectorscope xstack
+    """
 )
-_COUNTED = dict.fromkeys("split asplit concat amix amerge join hstack vstack".split(), 16)
-_ORDINARY = dict.fromkeys(
-    # Of pictures.
-    "alphaextract alphamerge atadenoise avgblur bbox bilateral blackdetect blackframe blend boxblur bwdif cas chromahold "
-    "chromakey chromanr chromashift colorbalance colorchannelmixer colorcontrast colorcorrect colorhold colorize colorkey "
-    "colorlevels colormatrix colorspace colortemperature convolution copy cropdetect deband deblock decimate dedot deflate "
-    "deflicker dejudder despill detelecine dilation doubleweave edgedetect eq erosion estdif exposure extractplanes fade "
-    "fftdnoiz field fieldmatch fieldorder format fps framerate framestep freezedetect gblur geq gradfun grayworld hflip "
-    "histeq histogram hqdn3d hqx hsvhold hsvkey hue huesaturation hysteresis idet inflate interlace kerndeint "
-    "lagfun lenscorrection limiter loop lumakey lut lutrgb lutyuv maskedmerge median mergeplanes minterpolate mix "
-    "monochrome mpdecimate negate nlmeans noformat noise normalize null palettegen paletteuse perspective phase "
-    "photosensitivity pixelize premultiply prewitt pseudocolor pullup reverse rgbashift roberts rotate sab scdet select "
-    "separatefields setdar setfield setparams setpts setrange setsar settb shear showinfo shuffleplanes signalstats "
-    "smartblur sobel stereo3d swaprect swapuv tblend telecine tinterlace tmix tonemap tpad transpose trim unpremultiply "
-    "unsharp v360 vaguedenoiser vectorscope vflip vibrance vignette w3fdif waveform weave xbr xfade yadif "
-    # Of sound.
-    "acompressor acontrast acrossfade acrusher adeclick adeclip adelay aderivative adynamicsmooth aecho aemphasis aexciter "
-    "afade afftdn aformat agate aintegral aloop alimiter allpass anequalizer anlmdn anull apad aphaser apulsator aresample "
-    "areverse aselect asetnsamples asetpts asetrate asettb ashowinfo asoftclip asplit astats atempo atrim bandpass "
-    "bandreject bass biquad channelmap channelsplit chorus compand compensationdelay crossfeed crystalizer dcshift deesser "
-    "dynaudnorm earwax equalizer extrastereo firequalizer flanger haas headphone highpass highshelf lowpass lowshelf "
-    "mcompand pan rubberband sidechaincompress sidechaingate silencedetect silenceremove speechnorm stereotools "
-    "stereowiden superequalizer surround tiltshelf treble tremolo vibrato virtualbass volume volumedetect".split(),
-    1_000_000,
+_COUNTED = _names("split asplit concat amix amerge join hstack vstack")
+_OF_PICTURES = _names(
+    """
+    alphaextract alphamerge atadenoise avgblur bbox bilateral blackdetect blackframe blend boxblur bwdif cas
+    chromahold chromakey chromanr chromashift colorbalance colorchannelmixer colorcontrast colorcorrect colorhold
+    colorize colorkey colorlevels colormatrix colorspace colortemperature convolution copy cropdetect deband deblock
+    decimate dedot deflate deflicker dejudder delogo despill detelecine dilation doubleweave drawbox drawgrid
+    edgedetect eq erosion estdif exposure extractplanes fade fftdnoiz field fieldmatch fieldorder fillborders format
+    fps framerate framestep freezedetect gblur geq gradfun grayworld hflip histeq histogram hqdn3d hqx hsvhold hsvkey
+    hue huesaturation hysteresis idet inflate interlace kerndeint lagfun lenscorrection limiter loop lumakey lut
+    lutrgb lutyuv maskedmerge median mergeplanes minterpolate mix monochrome mpdecimate negate nlmeans noformat noise
+    normalize null overlay palettegen perspective phase photosensitivity pixelize premultiply prewitt pseudocolor
+    pullup reverse rgbashift roberts rotate sab scdet scroll select separatefields setdar setfield setparams setpts
+    setrange setsar settb shear showinfo shuffleplanes signalstats smartblur sobel stereo3d swaprect swapuv tblend
+    telecine thumbnail tinterlace tmix tonemap tpad transpose trim unpremultiply unsharp v360 vaguedenoiser
+    vectorscope vflip vibrance vignette w3fdif waveform weave xbr xfade yadif
+    """
+)
+_OF_SOUND = _names(
+    """
+    acompressor acontrast acrossfade acrusher adeclick adeclip adelay aderivative adynamicsmooth aecho aemphasis
+    aexciter afade afftdn aformat agate aintegral alimiter allpass aloop anequalizer anlmdn anull apad aphaser
+    apulsator aresample areverse aselect asetnsamples asetpts asetrate asettb ashowinfo asoftclip asplit astats atempo
+    atrim bandpass bandreject bass biquad channelmap channelsplit chorus compand compensationdelay crossfeed
+    crystalizer dcshift deesser dynaudnorm earwax equalizer extrastereo flanger haas headphone highpass highshelf
+    lowpass lowshelf mcompand pan rubberband sidechaincompress sidechaingate silencedetect silenceremove speechnorm
+    stereotools stereowiden superequalizer surround tiltshelf treble tremolo vibrato virtualbass volume volumedetect
+    """
 )
 _WITH_FILES = {
-    "drawtext": frozenset(
-        "text expansion font fontsize fontcolor x y box boxcolor boxborderw borderw bordercolor shadowx shadowy shadowcolor "
-        "alpha line_spacing fix_bounds tabsize text_align y_align".split()
+    "drawtext": _names(
+        """
+        alpha bordercolor borderw box boxborderw boxcolor expansion fix_bounds font fontcolor fontsize line_spacing
+        shadowcolor shadowx shadowy tabsize text text_align x y y_align
+        """
     ),
-    "curves": frozenset("preset master m red r green g blue b all interp".split()),
-    "loudnorm": frozenset(
-        "I i TP tp LRA lra measured_I measured_i measured_LRA measured_lra measured_TP measured_tp measured_thresh offset "
-        "linear dual_mono print_format".split()
+    "curves": _names("all b blue g green interp m master preset r red"),
+    "loudnorm": _names(
+        """
+        I LRA TP dual_mono i linear lra measured_I measured_LRA measured_TP measured_i measured_lra measured_thresh
+        measured_tp offset print_format tp
+        """
     ),
-    "deshake": frozenset("x y w h rx ry edge blocksize contrast search".split()),
-    "selectivecolor": frozenset(
-        "correction_method reds yellows greens cyans blues magentas whites neutrals blacks".split()
-    ),
-    "ebur128": frozenset("peak dualmono panlaw target framelog".split()),
+    "paletteuse": _names("alpha_threshold bayer_scale diff_mode dither new"),
+    "deshake": _names("blocksize contrast edge h rx ry search w x y"),
+    "selectivecolor": _names("blacks blues correction_method cyans greens magentas neutrals reds whites yellows"),
+    "ebur128": _names("dualmono framelog panlaw peak target"),
 }
 """Filters of which some option names a file: those of their options that do not, and only by name."""
 
-LARGEST = {**_ORDINARY, **_SIZED, **_COUNTED, **dict.fromkeys(_WITH_FILES, 1_000_000)}
+LARGEST = {
+    **dict.fromkeys((*_OF_PICTURES, *_OF_SOUND, *_WITH_FILES), 1_000_000),
+    **dict.fromkeys(_SIZED, LONGEST_SIDE),
+    **dict.fromkeys(_COUNTED, 16),
+}
 """Each filter that a command may use, and the largest number in its options."""
 
 ANY_OPTION = frozenset(LARGEST) - frozenset(_WITH_FILES)
@@ -91,6 +108,7 @@ _NUMBER = re.compile(
     r"|(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>[A-Za-z_][A-Za-z0-9_]*)?"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 )
+_COLOURS = ("color", "c", "colors")
 _UNITS = (None, "dB", "ms", "s", "us")
 _FRACTION = re.compile(r"(\d{1,6}(?:\.\d{1,4})?)(?:/(\d{1,6}))?")
 
@@ -150,7 +168,7 @@ class _Reader:
 
 
 def _unquoted(text: str, ends: str) -> tuple[str, str]:
-    """Take away one level of quoting as av_get_token() does: `\\x` is x, and '...' is what stands in it.
+    r"""Take away one level of quoting as av_get_token() does: `\x` is x, and '...' is what stands in it.
 
     Give what is left from the first bare end on, and what came before it.
     """
@@ -222,7 +240,7 @@ def _check(name: str, key: str | None, value: str) -> None:
     if key in ("fps", "framerate", "rate") or (name, key) == ("fps", None):
         _check_rate(value)
     else:
-        _check_numbers(name, value)
+        _check_numbers(name, key, value)
 
 
 def _check_rate(value: str) -> None:
@@ -235,13 +253,13 @@ def _check_rate(value: str) -> None:
     raise Refused(f"a frame rate is a number or a fraction of at most {FASTEST}")
 
 
-def _check_numbers(name: str, value: str) -> None:
+def _check_numbers(name: str, key: str | None, value: str) -> None:
     largest = LARGEST[name]
     for found in _NUMBER.finditer(value):
-        if (found["colour"] or "").startswith("0") and largest <= LONGEST_SIDE:
+        if (found["colour"] or "").startswith("0") and largest <= LONGEST_SIDE and key not in _COLOURS:
             # The same digits would do as a size.
-            raise Refused("a number in hexadecimal is not allowed in this filter; write a colour as #RRGGBB")
-        elif found["width"]:
+            raise Refused("a number in hexadecimal is not allowed in this filter; name the option of a colour")
+        if found["width"]:
             longest = _LONGEST_LAYOUT if name == "tile" else LONGEST_SIDE
             if max(int(found["width"]), int(found["height"])) > longest:
                 raise Refused(f"a size in this filter is at most {longest} by {longest}")

@@ -1,7 +1,8 @@
 """What goes in and what comes out: files known by their bytes, demuxers, muxers and encoders by their names.
 
-The names are those of `ffmpeg -demuxers`, `-muxers` and `-encoders`, versions 5.1 to 9.0. A list is what keeps a hostile
-file in: a demuxer that is not on it (hls, dash, concat, sdp, image2, tty, lavfi) opens other files or hosts by itself.
+The names are those of `ffmpeg -demuxers`, `-muxers` and `-encoders`, versions 5.1 to 9.0. A list is what keeps a
+hostile file in: demuxers that are not on it (hls, dash, concat, sdp, image2, lavfi) open other files or hosts by
+themselves.
 """
 
 import re

@@ -4,12 +4,11 @@ What a caller may make the program do is in commands.py and filters.py, and how 
 """
 
 import base64
-import binascii
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 
+from functions.ffmpeg.arguments import BitRate, File, Seconds
 from functions.ffmpeg.commands import Command, parse
 from functions.ffmpeg.formats import FORMATS, kind
 from functions.ffmpeg.process import convert as run
@@ -27,33 +26,6 @@ provider = Provider(
     # The processor's share grows with the memory, to 1.7 of a processor here; it is also what process.py may use.
     function={"MemorySize": 3008},
 )
-
-
-def _bytes(value: Any) -> bytes:
-    """Read base64, with or without the head of a data URI. The original service took a list, of which one was used."""
-    if isinstance(value, list):
-        if len(value) != 1:
-            raise PydanticCustomError("one_file", "Give one file; a list may hold one")
-        value = value[0]
-    if value is None:
-        raise PydanticCustomError("missing", "Give a file in base64; there is no command without an input")
-    if not isinstance(value, str):
-        raise PydanticCustomError("string_type", "Input should be a file in base64")
-    head, comma, rest = value.partition(",")
-    if comma and head.startswith("data:") and head.endswith(";base64"):
-        value = rest
-    try:
-        data = base64.b64decode("".join(value.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise PydanticCustomError("base64", "Not base64") from None
-    if not data:
-        raise PydanticCustomError("empty", "The file is empty")
-    return data
-
-
-File = Annotated[bytes, BeforeValidator(_bytes), WithJsonSchema({"type": "string"})]
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
-BitRate = Annotated[int, Field(ge=1_000, le=200_000_000)]
 
 
 class CommandArguments(Arguments):
@@ -134,7 +106,7 @@ def probe(args: ProbeArguments, deadline: float) -> ProbeOutput:
         raise UpstreamRejected("The file cannot be read as media, or is cut off or broken.")
     streams = [
         ProbeStream(
-            index=stream.index,
+            index=stream.number,
             type=stream.kind,
             language=stream.language,
             rotation=stream.rotation,
@@ -199,7 +171,10 @@ class ConvertArguments(PartArguments):
     height: int | None = Field(None, description="Pixels down; with width alone, in proportion.", ge=2, le=7680)
     fps: float | None = Field(None, description="Frames per second.", gt=0, le=240)
     quality: int | None = Field(
-        None, description="Constant quality of video, from 0, the best, to 63; about 23 for h264, 32 for vp9.", ge=0, le=63
+        None,
+        description="Constant quality of video, from 0, the best, to 63; about 23 for h264, 32 for vp9.",
+        ge=0,
+        le=63,
     )
     video_bit_rate: BitRate | None = Field(None, description="Bits per second of video, such as 1000000.")
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from functions.ffmpeg.process import Run
 
 _REASONS = (
-    (r"malloc of size|Cannot allocate memory|std::bad_alloc", "it needs more memory than it has; ask for a smaller size"),
+    (r"malloc of size|Cannot allocate memory|std::bad_alloc", "it needs more memory than there is; ask for less"),
     (r"moov atom not found", "the input is cut off or broken: its index is missing"),
     (
         r"Invalid data found when processing input|Error opening input|does not contain any stream\b(?!s)",
@@ -24,9 +24,14 @@ _REASONS = (
         "the format of the output cannot hold a stream with this codec",
     ),
     (r"Picture size .{0,40} is invalid|exceeds specified max pixel count", "a picture is too large"),
-    (r"has an unconnected output|Unable to parse|Error (?:re)?initializing .{0,20}filter|Error parsing", "a filter graph is not in order"),
-    (r"Error opening encoder|Error while opening encoder|width not divisible|height not divisible",
-     "the encoder refuses these options or this size; a width and a height mostly have to be even"),
+    (
+        r"has an unconnected output|Unable to parse|Error (?:re)?initializing .{0,20}filter|Error parsing",
+        "a filter graph is not in order",
+    ),
+    (
+        r"Error opening encoder|Error while opening encoder|width not divisible|height not divisible",
+        "the encoder refuses these options or this size; a width and a height mostly have to be even",
+    ),
 )  # fmt: skip
 
 
@@ -45,7 +50,7 @@ def reason(run: Run) -> str:
 class Stream(NamedTuple):
     """One stream as the program describes it."""
 
-    index: int
+    number: int
     language: str | None
     kind: str
     facts: str
@@ -71,7 +76,7 @@ _DURATION = re.compile(
     r"(?:, bitrate: (?:(?P<rate>\d+) kb/s|N/A))?"
 )
 _STREAM = re.compile(
-    r"  Stream #0:(?P<index>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>\w+)\))?: "
+    r"  Stream #0:(?P<number>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>\w+)\))?: "
     r"(?P<kind>Video|Audio|Subtitle|Data|Attachment): (?P<facts>.*)"
 )
 _CHAPTER = re.compile(r"    Chapter #0:\d+: start (?P<start>-?[\d.]+), end (?P<end>-?[\d.]+)")
@@ -102,9 +107,9 @@ def described(log: str) -> Description | None:
             found.chapters.append({"start": float(match["start"]), "end": float(match["end"]), "tags": tags})
         elif match := _STREAM.match(line):
             tags = {}
-            index, language = int(match["index"]), match["language"]
+            number, language = int(match["number"]), match["language"]
             language = None if language == "und" else language
-            found.streams.append(Stream(index, language, match["kind"].lower(), match["facts"], tags, None))
+            found.streams.append(Stream(number, language, match["kind"].lower(), match["facts"], tags, None))
         elif (match := _ROTATION.match(line)) and found.streams:
             found.streams[-1] = found.streams[-1]._replace(rotation=float(match["degrees"]))
         elif match := _TAG.match(line):
@@ -147,7 +152,11 @@ def facts_of(stream: Stream) -> dict[str, Any]:
         elif match := re.fullmatch(r"(\d+) Hz", part):
             facts["sample_rate"] = int(match[1])
         elif (match := _SIZE.fullmatch(part)) and stream.kind == "video":
-            facts |= {"width": int(match["width"]), "height": int(match["height"]), "display_aspect_ratio": match["dar"]}
+            facts |= {
+                "width": int(match["width"]),
+                "height": int(match["height"]),
+                "display_aspect_ratio": match["dar"],
+            }
     if stream.kind == "video" and len(parts) > 1:
         facts["pixel_format"] = re.split(r"[( ]", parts[1])[0]
     if stream.kind == "audio":

@@ -227,7 +227,9 @@ class Provider:
             raise TypeError(f"{name}: the docstring is what a language model reads; write one")
         unknown = set(hints) - {"http", "tcp", "setup", "deadline"}
         if unknown:
-            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, http, tcp, setup and deadline")
+            raise TypeError(
+                f"{name}: unknown parameters {sorted(unknown)}; there are args, http, tcp, setup and deadline"
+            )
         unknown = _placeholders(*self.base_urls) - {*self.setup_fields, *arguments.model_fields}
         if unknown:
             raise TypeError(f"{name}: the base URL names unknown fields: {sorted(unknown)}")
