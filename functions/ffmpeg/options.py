@@ -148,11 +148,10 @@ _key_frames = _shaped(
     r"expr:[A-Za-z0-9_.,+*/()-]{1,120}|source|[0-9.:,]{1,200}|chapters[+-]?[0-9.]{0,10}",
     "the value is a list of times, or expr: and an expression",
 )
+_STREAM_FILTERS = "aac_adtstoasc dump_extra extract_extradata h264_mp4toannexb hevc_mp4toannexb null"
 _filters = _shaped(
-    "(?:%s)(?:,(?:%s))*"
-    % (("h264_mp4toannexb|hevc_mp4toannexb|aac_adtstoasc|dump_extra|extract_extradata|mpeg4_unpack_bframes|null",) * 2),
-    "the bit stream filter is one of: aac_adtstoasc, dump_extra, extract_extradata, h264_mp4toannexb, hevc_mp4toannexb, "
-    "mpeg4_unpack_bframes, null",
+    "(?:{0})(?:,(?:{0}))*".format(_STREAM_FILTERS.replace(" ", "|")),
+    f"a bit stream filter is one of: {_STREAM_FILTERS}",
 )
 _LOG = _one_of("quiet", "panic", "fatal", "error", "warning", "info", "verbose", "8", "16", "24", "32", "40")
 _PATTERN_OF_COLOURS = _shaped(r"[a-z0-9_-]{1,24}", "the value is a name as ffmpeg has it")

@@ -39,8 +39,10 @@ MAX_OUTPUT = 4_400_000
 """Bytes of a file that still fits, in base64, in what a Lambda function may return."""
 
 MEMORY = 2_500 * 1024 * 1024
-"""Bytes of address space, out of the 3,008 MB of the function. Measured with two threads for H.264, H.265 and VP9: 1080p
-fits into 1.2 GB, 4K into 2.0."""
+"""Bytes of address space, out of the 3,008 MB of the function.
+
+Measured for H.264, H.265 and VP9 with two threads: 1080p fits into 1.2 GB, 4K into 2.0.
+"""
 
 _STOP_WRITING = 2 * MAX_OUTPUT  # bytes: what is larger is refused anyway
 _LARGEST_FILE = 64_000_000  # bytes, where a muxer does not count what it has written
@@ -51,7 +53,7 @@ _REPLY = 0.25  # seconds for reading the output back
 
 
 class Run(NamedTuple):
-    """What became of a run: the exit code (negative for a signal), the file if there is one, and the program's words."""
+    """What became of a run: the exit code (negative for a signal), the file if any, and the words of the program."""
 
     code: int
     output: bytes | None
