@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.support.aws",
     "tests.support.stack",
     "tests.support.artifact",
+    "tests.support.ffmpeg",
 ]
 
 

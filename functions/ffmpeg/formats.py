@@ -51,7 +51,8 @@ _SIGNATURES = (
     (rb"OggS", Kind("ogg", "audio/ogg")),
     (rb"fLaC", Kind("flac", "audio/flac")),
     (rb"\x89PNG\r\n\x1a\n", Kind("png", "image/png")),
-    (rb"\xff\xd8\xff", Kind("jpg", "image/jpeg")),
+    # By the name .jpg ffmpeg would choose image2, which reads other files too, before jpeg_pipe.
+    (rb"\xff\xd8\xff", Kind("bin", "image/jpeg")),
     (rb"GIF8[79]a", Kind("gif", "image/gif")),
     (rb"BM.{4}\x00\x00\x00\x00", Kind("bmp", "image/bmp")),
     (rb"II\*\x00|MM\x00\*", Kind("tiff", "image/tiff")),

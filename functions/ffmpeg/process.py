@@ -113,17 +113,7 @@ def _finished(argv: list[str], folder: str, until: float) -> tuple[int, str]:
     """Run the program to its end and give its exit code and its last words. Raise DeadlineExceeded."""
     if until - time.monotonic() < _SHORTEST:
         raise DeadlineExceeded("No time was left to run ffmpeg.")
-    process = subprocess.Popen(  # noqa: S603  # the program is ours and each word has been checked
-        argv,
-        cwd=folder,
-        # Without this each of many threads reserves an arena of 64 MB, which counts as memory.
-        env={"MALLOC_ARENA_MAX": "2"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        process_group=0,
-        umask=0o077,
-    )
+    process = _started(argv, folder)
     try:
         _limit(process.pid, until)
         assert process.stderr is not None  # noqa: S101  # it is a pipe
@@ -135,6 +125,23 @@ def _finished(argv: list[str], folder: str, until: float) -> tuple[int, str]:
         if process.stderr is not None:
             process.stderr.close()
     return code, log.decode("utf-8", "replace")
+
+
+def _started(argv: list[str], folder: str) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(  # noqa: S603  # the program is ours and each word has been checked
+            argv,
+            cwd=folder,
+            # Without this each of many threads reserves an arena of 64 MB, which counts as memory.
+            env={"MALLOC_ARENA_MAX": "2"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            process_group=0,
+            umask=0o077,
+        )
+    except OSError:
+        raise Misconfigured("ffmpeg does not start; is it a program for this kind of machine?") from None
 
 
 def _limit(pid: int, until: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from functions.ffmpeg.process import Run
 
+_NOTHING = "ffmpeg wrote nothing: no part of the input is in what was asked for."
 _REASONS = (
     (r"malloc of size|Cannot allocate memory|std::bad_alloc", "it needs more memory than there is; ask for less"),
     (r"moov atom not found", "the input is cut off or broken: its index is missing"),
@@ -39,11 +40,11 @@ def reason(run: Run) -> str:
     """Say in our words why a run gave no file. What the program said is not repeated: an input may put words there."""
     if run.code == -signal.SIGXCPU:
         return "ffmpeg failed: it took more time than it has; ask for less."
+    if run.code == 0 or re.search(r"Nothing was written into output file", run.log):
+        return _NOTHING
     for pattern, said in _REASONS:
         if re.search(pattern, run.log):
             return f"ffmpeg failed: {said}."
-    if run.code == 0:
-        return "ffmpeg wrote nothing: no part of the input is in what was asked for."
     return "ffmpeg failed: the options do not fit each other or the input."
 
 
@@ -81,7 +82,7 @@ _STREAM = re.compile(
 )
 _CHAPTER = re.compile(r"    Chapter #0:\d+: start (?P<start>-?[\d.]+), end (?P<end>-?[\d.]+)")
 _TAG = re.compile(r"(?P<indent> {4,6})(?P<name>\S(?:.*?\S)?) *: (?P<value>.*)")
-_ROTATION = re.compile(r"      displaymatrix: rotation of (?P<degrees>-?[\d.]+) degrees")
+_ROTATION = re.compile(r"      (?:displaymatrix|Display Matrix): rotation of (?P<degrees>-?[\d.]+) degrees")
 
 
 def described(log: str) -> Description | None:
