@@ -59,6 +59,11 @@ class Run(NamedTuple):
     output: bytes | None
     log: str
 
+    @property
+    def overran(self) -> bool:
+        """Say whether the limit on the processor's time ended it."""
+        return self.code == -signal.SIGXCPU
+
 
 def convert(command: Command, data: bytes, deadline: float) -> Run:
     """Run a command on the bytes of a file. Give no output unless the program ended well.

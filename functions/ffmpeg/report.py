@@ -1,7 +1,6 @@
 """What the program says, read: a description of a file, or the reason of a failure in our own words."""
 
 import re
-import signal
 from typing import Any, NamedTuple
 
 from functions.ffmpeg.process import Run
@@ -38,9 +37,9 @@ _REASONS = (
 
 def reason(run: Run) -> str:
     """Say in our words why a run gave no file. What the program said is not repeated: an input may put words there."""
-    if run.code == -signal.SIGXCPU:
+    if run.overran:
         return "ffmpeg failed: it took more time than it has; ask for less."
-    if run.code == 0 or re.search(r"Nothing was written into output file", run.log):
+    if run.code == 0 or "No filtered frames for output stream" in run.log:
         return _NOTHING
     for pattern, said in _REASONS:
         if re.search(pattern, run.log):
