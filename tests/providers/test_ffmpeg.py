@@ -296,11 +296,7 @@ def test_rejected_files(recorder: STAND_IN, file: Any, told: str) -> None:
         ("ffmpeg -i input.mp4 " + "-an " * 3000 + "o.mp4", 0, "it is longer than 8192 characters"),
         ("ffmpeg -i input.mp4 -vf " + "hflip," * 60 + "hflip o.mp4", 5, "a filter graph has at most 60 filters"),
         (
-            (
-                r"""ffmpeg -i input.mp4 -vf "hflip=\'a\'b=c" o.mp4""",
-                5,
-                "the name of a filter's option may have letters, digits and underscores only",
-            ),
+            r"""ffmpeg -i input.mp4 -vf "hflip=\'a\'b=c" o.mp4""",
             5,
             "the name of a filter's option may have letters, digits and underscores only",
         ),
@@ -418,7 +414,9 @@ def test_the_program_that_ships_is_the_packages_own(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("method", ["bash_cmd", "probe", "convert", "extract_audio", "thumbnail"])
 @pytest.mark.parametrize("data", [b"\0", b"RIFF", b"\x89PNG\r\n\x1a\n" + b"\0" * 99, b"\xff" * 5000], ids=len)
 def test_malformed_inputs(program: str, scratch: Path, method: str, data: bytes) -> None:
-    arguments = {"bash_cmd": {"cmd": "ffmpeg -i a.mp4 b.mp4"}, "convert": {"format": "mp4"}}.get(method, {})
+    arguments: dict[str, Any] = {"bash_cmd": {"cmd": "ffmpeg -i a.mp4 b.mp4"}, "convert": {"format": "mp4"}}.get(
+        method, {}
+    )
     reply = run(method, data, **arguments)
     if method == "bash_cmd":
         assert (reply.status, reply.body["result"]) == (200, False)
@@ -462,7 +460,9 @@ def test_a_real_output_that_no_reply_holds(program: str, media: dict[str, bytes]
 def test_timeout(recorder: STAND_IN, scratch: Path) -> None:
     stand_in = recorder("import time; time.sleep(60)")
     for method in ("bash_cmd", "probe", "convert", "extract_audio", "thumbnail"):
-        arguments: dict[str, Any] = {"bash_cmd": {"cmd": "ffmpeg -i a.mp4 b.mp4"}, "convert": {"format": "mp4"}}.get(method, {})
+        arguments: dict[str, Any] = {"bash_cmd": {"cmd": "ffmpeg -i a.mp4 b.mp4"}, "convert": {"format": "mp4"}}.get(
+            method, {}
+        )
         reply = run(method, b"fLaC", seconds=RESERVE + 0.7, **arguments)
         assert (reply.status, reply.body["code"]) == (504, "deadline_exceeded")
         assert reply.body["detail"].startswith("ffmpeg was stopped because the time for the call was over")
