@@ -10,6 +10,7 @@ The lists are in options.py, filters.py and formats.py.
 """
 
 import contextlib
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -39,24 +40,26 @@ def parse(text: str) -> Command:
         raise _denied(1, 'a command begins with "ffmpeg", without a path')
     if len(words) < 4 or words[-1].startswith("-"):
         raise _denied(max(len(words), 1), "a command is: ffmpeg -i INPUT OUTPUT, with options before INPUT and OUTPUT")
-    sides: list[list[str]] = [[]]
+    before: list[str] = []
+    after: list[str] | None = None
     place, last = 1, len(words) - 1
     while place < last:
         word, value = words[place], words[place + 1]
         with _at(place + 1):
-            rule = _rule(word, after_input=len(sides) > 1, alone=place + 1 == last)
+            rule = _rule(word, after_input=after is not None, alone=place + 1 == last)
         with _at(place + 2):
             if rule is _input:
                 _input(value)
-                sides.append([])
+                after = []
             else:
-                sides[-1] += [word] if rule is None else [RENAMED.get(word, word), rule(value)]
+                side = before if after is None else after
+                side += [word] if rule is None else [RENAMED.get(word, word), rule(value)]
         place += 1 if rule is None else 2
-    if len(sides) < 2:
+    if after is None:
         raise _denied(len(words), "a command has one input: -i INPUT")
     with _at(len(words)):
         extension = _output(words[-1])
-    before, after = sides
+        _check_together(before, after, extension)
     return Command(before, after, extension)
 
 
@@ -102,6 +105,20 @@ def _output(name: str) -> str:
     if _PLAIN_NAME.fullmatch(name) and "." in name and extension in FORMATS:
         return extension
     raise Refused(f"the output is a plain file name that ends in one of: {', '.join(FORMATS)}")
+
+
+_ENDS = {"-t", "-to", "-frames", "-frames:v", "-vframes"}
+
+
+def _check_together(before: list[str], after: list[str], extension: str) -> None:
+    if "image2" in _values(after, "-f") and not FORMATS[extension].picture:
+        raise Refused("-f image2 is for an output that is a picture, such as output.png")
+    if "1" in _values(before, "-loop") and not _ENDS & {*before, *after}:
+        raise Refused("what loops for ever needs an end: -t, -to or -frames:v")
+
+
+def _values(words: list[str], option: str) -> list[str]:
+    return [value for word, value in itertools.pairwise(words) if word == option]
 
 
 _OPTION = re.compile(r"-(?P<name>[A-Za-z][A-Za-z0-9_-]*)(?P<specifier>(?::[A-Za-z0-9]+)*)")

@@ -86,7 +86,7 @@ _WITH_FILES = {
 LARGEST = {
     **dict.fromkeys((*_OF_PICTURES, *_OF_SOUND, *_WITH_FILES), 1_000_000),
     **dict.fromkeys(_SIZED, LONGEST_SIDE),
-    **dict.fromkeys(_COUNTED, 16),
+    **dict.fromkeys(_COUNTED, 100),
 }
 """Each filter that a command may use, and the largest number in its options."""
 
@@ -233,6 +233,8 @@ def _check(name: str, key: str | None, value: str) -> None:
         if not _TEXT.fullmatch(value):
             raise Refused("the text to draw has a character that is not allowed")
         return
+    if name in ("loop", "aloop") and key in (None, "loop") and value.startswith("-"):
+        raise Refused("a loop in a filter says how often, not for ever")
     if not _VALUE.fullmatch(value):
         raise Refused("the value of a filter's option has a character that is not allowed")
     if _LIKE_A_PATH.search(value):

@@ -145,8 +145,8 @@ INPUT_EXTENSIONS = frozenset(
 )
 """What the name of the input may end in; which one it is changes nothing, the bytes decide."""
 
-MUXERS = frozenset(form.muxer for form in FORMATS.values()) - {"image2"}
-"""What `-f` may name before the output. Pictures are written by name alone, one a file."""
+MUXERS = frozenset(form.muxer for form in FORMATS.values())
+"""What `-f` may name before the output; image2, which can write many files, only before a single picture."""
 
 ENCODERS = frozenset({
     "copy", "none",

@@ -153,14 +153,14 @@ def _limit(pid: int, until: float) -> None:
     """Limit a process that has just begun. From outside: code between fork and exec is not safe beside threads."""
     seconds = math.ceil(until - time.monotonic()) * (os.cpu_count() or 1) + 1
     limits = (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_FSIZE, _LARGEST_FILE),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_AS, (MEMORY, MEMORY)),
+        (resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE)),
+        (resource.RLIMIT_CPU, (seconds, seconds + 1)),  # told first, so that the reason is known
+        (resource.RLIMIT_CORE, (0, 0)),
     )
     with contextlib.suppress(ProcessLookupError):  # it has ended already
-        for kind_, most in limits:
-            resource.prlimit(pid, kind_, (most, most))
+        for limited, bounds in limits:
+            resource.prlimit(pid, limited, bounds)
 
 
 def _listen(pid: int, stderr: IO[bytes], until: float) -> bytes:
@@ -175,19 +175,19 @@ def _listen(pid: int, stderr: IO[bytes], until: float) -> bytes:
         while True:
             left = until - time.monotonic()
             ready = {number for number, _ in waiting.poll(max(0.0, left) * 1000)}
-            if left <= 0 and ended not in ready:
-                raise DeadlineExceeded(
-                    "ffmpeg was stopped because the time for the call was over; ask for a shorter part, a smaller size "
-                    "or a faster preset."
-                )
             if stderr.fileno() in ready:
-                words = stderr.read(_LOG)
+                words = stderr.read(_LOG)  # what a pipe holds at once
                 said += words or b""
                 del said[:-_LOG]
                 if not words:
                     waiting.unregister(stderr)
-            elif ended in ready:
+            if ended in ready:
                 return bytes(said)
+            if left <= 0:
+                raise DeadlineExceeded(
+                    "ffmpeg was stopped because the time for the call was over; ask for a shorter part, a smaller size "
+                    "or a faster preset."
+                )
     finally:
         os.close(ended)
 
