@@ -32,6 +32,13 @@ class Command(NamedTuple):
     extension: str
     """Of the output, a key of FORMATS."""
 
+    @property
+    def mime_type(self) -> str:
+        """Give the media type of the output: by its name, or by the muxer where that is another one's."""
+        named = FORMATS[self.extension]
+        muxer = named.muxer if named.picture else [named.muxer, *_values(self.after, "-f")][-1]
+        return next(form.mime_type for form in (named, *FORMATS.values()) if form.muxer == muxer)
+
 
 def parse(text: str) -> Command:
     """Read a command. Raise CommandDenied, which names the word and the rule but never repeats what was sent."""

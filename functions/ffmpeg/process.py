@@ -9,10 +9,10 @@ Whatever the caller's options are, these are given after them, and the last one 
   itself: a list of protocols alone does not hold a playlist back, a list of demuxers does. `-max_pixels`, `-threads`.
 * before the output the same, the muxer by name, and `-fs`.
 
-The process has an empty environment (in Lambda ours holds the credentials of the role), a folder of its own that
-nobody else may enter and that is gone afterwards, no standard input, a process group that is killed in every case, and
-limits on memory, processor time, file size and core dumps. There is none on the number of processes, since that would
-count all of the user's, and the program starts none.
+The process has no environment but a word to the allocator (in Lambda ours holds the credentials of the role), a folder
+of its own that nobody else may enter and that is gone afterwards, no standard input, a process group that is killed in
+every case, and limits on memory, processor time, file size and core dumps. There is none on the number of processes,
+since that would count all of the user's, and the program starts none.
 """
 
 import contextlib

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from functions.ffmpeg.arguments import BitRate, File, Seconds
 from functions.ffmpeg.commands import Command, parse
-from functions.ffmpeg.formats import FORMATS, kind
+from functions.ffmpeg.formats import kind
 from functions.ffmpeg.process import convert as run
 from functions.ffmpeg.process import describe
 from functions.ffmpeg.report import described, facts_of, reason
@@ -52,7 +52,7 @@ def bash_cmd(args: CommandArguments, deadline: float) -> CommandOutput:
     return CommandOutput(
         fileoutput=base64.b64encode(done.output).decode(),
         result=True,
-        mime_type=FORMATS[command.extension].mime_type,
+        mime_type=command.mime_type,
     )
 
 
@@ -238,7 +238,7 @@ def _file(command: Command, data: bytes, deadline: float) -> FileOutput:
         raise UpstreamRejected(reason(done))
     return FileOutput(
         file=base64.b64encode(done.output).decode(),
-        mime_type=FORMATS[command.extension].mime_type,
+        mime_type=command.mime_type,
         size=len(done.output),
     )
 

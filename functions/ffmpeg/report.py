@@ -126,7 +126,6 @@ def _times(match: re.Match[str]) -> dict[str, Any]:
     }
 
 
-_PROFILE = re.compile(r"(?P<codec>[\w-]+)(?: \((?P<profile>[^()/]+)\))?")
 _SIZE = re.compile(r"(?P<width>\d+)x(?P<height>\d+)(?: \[SAR (?P<sar>\d+:\d+) DAR (?P<dar>\d+:\d+)\])?")
 _FLAGS = re.compile(r"(?: \((?:default|dub|original|comment|lyrics|karaoke|forced|hearing impaired|visual impaired|"
                     r"clean effects|attached pic|timed thumbnails|captions|descriptions|metadata|dependent|"
@@ -137,11 +136,12 @@ def facts_of(stream: Stream) -> dict[str, Any]:
     """Take the facts of a stream apart, as avcodec_string() and dump_stream_format() put them together."""
     text = stream.facts
     flags = _FLAGS.search(text)
-    named = _PROFILE.match(text)
     parts = _parted(text[: flags.start()] if flags else text)
+    codec, *brackets = re.findall(r"^[\w-]+|(?<=\()[^()]*(?=\))", parts[0]) or [None]
     facts: dict[str, Any] = {
-        "codec": named["codec"] if named else None,
-        "profile": named["profile"] if named else None,
+        "codec": codec,
+        # In brackets stand the decoder where it has a name of its own (mp3float), the profile, and the tag, with "/".
+        "profile": next((name for name in brackets if not re.fullmatch(r"[a-z0-9_]+|.* / .*", name)), None),
         "flags": re.findall(r"\(([^)]+)\)", flags[0]) if flags else [],
     }
     for part in parts[1:]:

@@ -114,6 +114,18 @@ def test_what_is_sent_for_each_method(
     assert told["argv"] == [*WIDE, *before, *IN, "file:input.flac", *after, *OUT, f"file:{output}"]
 
 
+@pytest.mark.parametrize(
+    ("names", "mime_type"),
+    [
+        ("out.mp4", "video/mp4"), ("-f mp3 out.mp4", "audio/mpeg"), ("-f mp4 out.m4v", "video/mp4"),
+        ("out.wma", "audio/x-ms-wma"), ("-f image2 out.png", "image/png"), ("-f webm out.jpg", "image/jpeg"),
+    ],
+)  # fmt: skip
+def test_what_comes_back_has_the_type_of_what_is_written(recorder: STAND_IN, names: str, mime_type: str) -> None:
+    recorder()
+    assert command(f"ffmpeg -i input.mp4 {names}", b"fLaC").body["mime_type"] == mime_type
+
+
 def test_what_is_sent_to_describe_a_file(recorder: STAND_IN) -> None:
     stand_in = recorder("sys.exit(1)")
     run("probe", b"fLaC")
@@ -188,7 +200,8 @@ def test_what_comes_back_from_probe(program: str, media: dict[str, bytes]) -> No
         "channels": 1, "channel_layout": "mono", "width": None,
     }  # fmt: skip
     assert {name: sound[name] for name in expected} == expected
-    assert (words["type"], words["codec"]) == ("subtitle", "subrip")
+    assert (words["type"], words["codec"], words["profile"]) == ("subtitle", "subrip", None)
+    assert run("probe", media["mp3"]).body["streams"][0]["profile"] is None
     assert [stream["flags"] for stream in run("probe", media["mp4"]).body["streams"]] == [["default"], ["default"]]
 
 
