@@ -214,7 +214,11 @@ class Provider:
         return functools.partial(handler.handle, self)
 
     def _signature(self, function: Callable[..., Any]) -> tuple[type[Arguments], type[Output]]:
-        """Read `(args: XArguments, http: Http, tcp: Tcp, setup: XSetup) -> XOutput`; all but the first are optional."""
+        """Read `(args: XArguments, http: Http, tcp: Tcp, setup: XSetup, deadline: float) -> XOutput`.
+
+        All but the first are optional. `deadline` is when the method must be done, on the monotonic clock; `http` and
+        `tcp` keep to it by themselves, so only a method that works or waits on its own asks for it.
+        """
         name = f"{self.name}.{function.__name__}"
         hints = dict(function.__annotations__)
         arguments, output = hints.pop("args", None), hints.pop("return", None)
@@ -224,9 +228,11 @@ class Provider:
             raise TypeError(f"{name}: the return type is a subclass of Output")
         if not function.__doc__:
             raise TypeError(f"{name}: the docstring is what a language model reads; write one")
-        unknown = set(hints) - {"http", "tcp", "setup"}
+        unknown = set(hints) - {"http", "tcp", "setup", "deadline"}
         if unknown:
-            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, http, tcp and setup")
+            raise TypeError(
+                f"{name}: unknown parameters {sorted(unknown)}; there are args, http, tcp, setup and deadline"
+            )
         unknown = _placeholders(*self.base_urls) - {*self.setup_fields, *arguments.model_fields}
         if unknown:
             raise TypeError(f"{name}: the base URL names unknown fields: {sorted(unknown)}")
