@@ -26,7 +26,7 @@ _OPTION = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_]{0,40})\s*=(.*)", re.DOTALL)
 _LIKE_AN_OPTION = re.compile(r"[\sA-Za-z0-9_./-]*=")
 _VALUE = re.compile(r"[A-Za-z0-9_ .,:;+*/()|!<=#@^\[\]?-]*")
 _LIKE_A_PATH = re.compile(r"(?:^|[|=,:; (])[./]*/|//|\.\./")
-_TEXT = re.compile(r"[^\x00-\x1f\x7f`{}\\]*")
+_TEXT = re.compile(r"(?:[^\x00-\x1f\x7f$`<>|;&{}\\]|(?<= )&(?= ))*")
 
 # A number, where one can be: a colour and a size come first, and a name (yuv420p, c0) is not one.
 _NUMBER = re.compile(

@@ -149,6 +149,7 @@ def mapped(value: str) -> str:
 
 
 metadata = shaped(
-    r"[A-Za-z0-9_. -]{1,64}=[^$`<>\\]{0,1000}",
-    "metadata is name=value, without $ ` < > and backslashes",
+    # An "&" between spaces is that of a title, which no shell would have taken for its own.
+    r"[A-Za-z0-9_. -]{1,64}=(?:[^$`<>|;&\\]|(?<= )&(?= )){0,1000}",
+    "metadata is name=value, without $ ` < > | ; backslashes, and & only between spaces",
 )
