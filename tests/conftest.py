@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from integrations.egress import close_clients
+from integrations.pacing import slots
 from integrations.redaction import remembered
 from integrations.setup import connections
 
@@ -48,4 +49,5 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     connections.forget()
     close_clients()
+    slots.forget()
     remembered.clear()

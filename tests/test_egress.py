@@ -20,7 +20,6 @@ import httpx
 import pytest
 
 from integrations import egress
-from integrations.decoding import decoded_json
 from integrations.errors import (
     DeadlineExceeded,
     IntegrationError,
@@ -35,6 +34,7 @@ from integrations.errors import (
     UpstreamUnreachable,
 )
 from integrations.plain import refuse_infinite
+from integrations.replies import strict_json
 from tests.support import upstream as script
 from tests.support.calls import RESERVE, call
 from tests.support.sample import SETUP, provider, roomy
@@ -209,7 +209,7 @@ def test_many_small_gzip_members_cost_no_time(upstream: Upstream) -> None:
 
 def test_looking_for_infinite_numbers_takes_memory_by_depth_only() -> None:
     text = b'{"a": [1e100,' + b"1," * 1_000_000 + b"1]}"
-    data = decoded_json(text, "", 4_000_000)
+    data = strict_json(text)
     tracemalloc.start()
     try:
         refuse_infinite(data)

@@ -1,6 +1,6 @@
 """The way out over HTTP: the only importer of httpx.
 
-An exchange is one request and the JSON of its answer, bounded by a moment in all it does: looking up the name,
+An exchange is one request and what its answer says, bounded by a moment in all it does: looking up the name,
 connecting, writing, waiting, reading a body that drips. The answer is bounded in size and decoded under that bound.
 
 httpx's transport is used without its client: no cookie jar, no redirects, no environment, no log line with a URL.
@@ -16,17 +16,17 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import httpcore
 import httpx
 
-from integrations.decoding import TooLarge, Undecodable, decoded_json
+from integrations.decoding import TooLarge, Undecodable, decoded
 from integrations.errors import (
     Misconfigured,
     ResponseTooLarge,
@@ -46,7 +46,7 @@ RESOLVE_TIMEOUT = 2.0  # seconds for the name
 MAX_CLIENTS = 32
 MAX_CONNECTIONS = 16  # of one client
 
-_OURS = {"accept": "application/json", "accept-encoding": "gzip"}
+_T = TypeVar("_T")
 _until: ContextVar[float] = ContextVar("until")  # the monotonic moment at which the exchange is cut off
 
 
@@ -54,25 +54,36 @@ silence("httpx", "httpcore")
 
 
 class Request(NamedTuple):
-    """One request. `body` is the JSON to send, or None."""
+    """One request. `accept` is the media type of the answer; `body` is the JSON to send, or None."""
 
     method: str
     url: str
     headers: dict[str, str]
+    accept: str
     params: dict[str, Any] | None = None
     body: Any = None
 
 
-def exchange(request: Request, *, title: str, credentials: bytes, until: float, max_bytes: int) -> Any:
-    """Send the request, once, and give the JSON of a 2xx answer.
+def exchange(
+    request: Request,
+    read: Callable[[bytes], _T],
+    *,
+    form: str,
+    title: str,
+    credentials: bytes,
+    until: float,
+    max_bytes: int,
+) -> _T:
+    """Send the request, once, and give what `read` makes of the body of a 2xx answer.
 
-    `title` names the service in errors, `credentials` is a fingerprint: connections are never shared between two.
-    `until` is on the monotonic clock. Raise the upstream errors of `errors.py`.
+    `read` raises Undecodable for a body that is not in its `form`; that and `title`, the service's name, are for
+    errors. `credentials` is a fingerprint: connections are never shared between two. `until` is on the monotonic
+    clock. Raise the upstream errors of `errors.py`, and whatever else `read` raises.
     """
     token = _until.set(until)
     try:
         with _translated(title):
-            return _exchange(_client(credentials), request, title, max_bytes)
+            return _exchange(_client(credentials), request, read, form, title, max_bytes)
     finally:
         _until.reset(token)
 
@@ -84,12 +95,20 @@ def close_clients() -> None:
             _clients.popitem()[1].close()
 
 
-def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_bytes: int) -> Any:
+def _exchange(
+    client: httpx.HTTPTransport,
+    request: Request,
+    read: Callable[[bytes], _T],
+    form: str,
+    title: str,
+    max_bytes: int,
+) -> _T:
+    ours = {"accept": request.accept, "accept-encoding": "gzip", "user-agent": _user_agent()}
     response = client.handle_request(
         httpx.Request(
             request.method,
             request.url,
-            headers={**request.headers, **_OURS, "user-agent": _user_agent()},
+            headers={**request.headers, **ours},
             params=request.params,
             json=request.body,
             # Below the pool the cut-off holds by itself; this is the wait for a free connection of it.
@@ -100,14 +119,14 @@ def _exchange(client: httpx.HTTPTransport, request: Request, title: str, max_byt
     try:
         _raise_for_status(response, title)
         coding = response.headers.get("content-encoding", "").strip().lower()
-        return decoded_json(_body(response, max_bytes), coding, max_bytes)
+        return read(decoded(_body(response, max_bytes), coding, max_bytes))
     except TooLarge:
         detail = f"{title} answered more than {max_bytes:,} bytes; ask for less."
         raise ResponseTooLarge(detail, upstream_status=status) from None
     except Undecodable:
         # The length may have been a lie, and the rest would be read as the next answer.
         response.extensions["network_stream"].close()
-        raise UpstreamBadResponse(f"{title} answered something else than JSON.", upstream_status=status) from None
+        raise UpstreamBadResponse(f"{title} answered something else than {form}.", upstream_status=status) from None
     finally:
         response.close()
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from integrations.egress import Request, exchange
 from integrations.errors import (
@@ -23,9 +23,11 @@ from integrations.errors import (
     InvalidArguments,
     InvalidSetup,
     Misconfigured,
+    RateLimited,
     UpstreamBadResponse,
 )
 from integrations.findings import finding, sentence
+from integrations.replies import Reply
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +40,7 @@ MAX_PARALLEL = 32  # requests under way at once, of all calls in this process
 _FIELD = re.compile(r"\{(\w+)\}")
 _HOST_PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HEADER_PART = re.compile(r"[\x21-\x7e]+")
-_R = TypeVar("_R", bound="Reply")
+_R = TypeVar("_R", bound=Reply)
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 
@@ -49,16 +51,6 @@ class Meter:
 
     attempts: int = 0
     spans: list[tuple[float, float]] = field(default_factory=list)
-
-
-class Reply(BaseModel):
-    """The part of a service's answer that a method reads; other fields are ignored."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    def failure(self) -> IntegrationError | None:
-        """Give the error that the service encodes inside an answer of status 200, if it has that habit."""
-        return None
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -74,13 +66,26 @@ class Http:
     meter: Meter
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def get(self, path: str, *segments: str, reply: type[_R], params: dict[str, Any] | None = None) -> _R:
-        """Send a GET and give its answer as a `reply`. Raise the upstream errors of `errors.py`."""
-        return self._send("GET", self._path(path, segments), reply, params=params)
+    def get(
+        self,
+        path: str,
+        *segments: str,
+        reply: type[_R],
+        params: dict[str, Any] | None = None,
+        from_root: bool = False,
+        max_bytes: int | None = None,
+    ) -> _R:
+        """Send a GET and give its answer as a `reply`.
+
+        `from_root` says that the path starts at the root of the base URL's host, not below the base URL's own path.
+        `max_bytes` bounds this one answer, in place of the provider's bound. Raise the upstream errors of `errors.py`.
+        """
+        urls = self._urls(path, segments, from_root=from_root)
+        return self._send("GET", urls, reply, max_bytes, params=params)
 
     def post(self, path: str, *segments: str, reply: type[_R], json: Any) -> _R:
         """Send a POST with a JSON body and give its answer as a `reply`. Raise the upstream errors."""
-        return self._send("POST", self._path(path, segments), reply, body=json)
+        return self._send("POST", self._urls(path, segments), reply, body=json)
 
     def each(self, function: Callable[[_Item], _T], items: Iterable[_Item]) -> list[_T]:
         """Call `function` with each item, in parallel, and give the results in order; the first error is raised."""
@@ -97,6 +102,11 @@ class Http:
             failed[0].result()
         return [task.result() for task in tasks]
 
+    def _urls(self, path: str, segments: tuple[str, ...], *, from_root: bool = False) -> list[str]:
+        """Give the URL at each host, in the order in which they are tried."""
+        filled, bases = self._path(path, segments), self._filled_base_urls()
+        return [(_root(base) if from_root else base) + filled for base in bases]
+
     def _path(self, template: str, segments: tuple[str, ...]) -> str:
         for segment in segments:
             # Dots survive quoting, and a URL with ".." goes elsewhere than the method meant.
@@ -106,17 +116,16 @@ class Http:
                 raise InvalidArguments(sentence(found), errors=found)
         return template.format(*(quote(segment, safe="") for segment in segments))
 
-    def _send(self, method: str, path: str, reply: type[_R], **content: Any) -> _R:
-        headers = self._headers()
-        requests = [
-            Request(method=method, url=base + path, headers=headers, **content) for base in self._filled_base_urls()
-        ]
+    def _send(self, method: str, urls: list[str], reply: type[_R], max_bytes: int | None = None, **content: Any) -> _R:
+        headers, accept = self._headers(), reply.media_type
+        requests = [Request(method=method, url=url, headers=headers, accept=accept, **content) for url in urls]
         credentials = self._fingerprint()
+        limit = self.provider.max_response_bytes if max_bytes is None else max_bytes
         hosts, numbers = itertools.cycle(requests), itertools.count(1)
 
         def attempt() -> _R:
             self.meter.attempts = max(self.meter.attempts, next(numbers))
-            return self._attempt(next(hosts), credentials, reply)
+            return self._attempt(next(hosts), credentials, reply, limit)
 
         try:
             return attempt()
@@ -135,33 +144,46 @@ class Http:
                 ended=self.ended,
             )
 
-    def _attempt(self, request: Request, credentials: bytes, reply: type[_R]) -> _R:
-        provider, start = self.provider, time.monotonic()
-        if self.deadline - start < SHORTEST_ATTEMPT or self.ended.is_set():
-            raise DeadlineExceeded(f"No time was left to ask {provider.title}.")
+    def _attempt(self, request: Request, credentials: bytes, reply: type[_R], max_bytes: int) -> _R:
+        provider, start = self.provider, self._start(credentials)
         try:
-            answered = exchange(
+            answer = exchange(
                 request,
+                reply.read,
+                form=reply.form,
                 title=provider.title,
                 credentials=credentials,
                 until=min(self.deadline, start + provider.attempt_timeout),
-                max_bytes=provider.max_response_bytes,
+                max_bytes=max_bytes,
             )
-        finally:
-            self.meter.spans.append((start, time.monotonic()))
-        try:
-            answer = reply.model_validate(answered)
         except ValidationError:
             raise UpstreamBadResponse(f"{provider.title} answered something else than it documents.") from None
+        finally:
+            self.meter.spans.append((start, time.monotonic()))
         if failure := answer.failure():
             raise failure
         return answer
+
+    def _start(self, credentials: bytes) -> float:
+        """Give the moment from which an attempt may go on, if there is time for one, after waiting for its slot."""
+        self._check_time()
+        if self.provider.min_interval:
+            # Few providers have a pace to keep, so few load it.
+            from integrations.pacing import wait_for_slot
+
+            wait_for_slot(self.provider, credentials, deadline=self.deadline, ended=self.ended)
+            self._check_time()
+        return time.monotonic()
+
+    def _check_time(self) -> None:
+        if self.deadline - time.monotonic() < SHORTEST_ATTEMPT or self.ended.is_set():
+            raise DeadlineExceeded(f"No time was left to ask {self.provider.title}.")
 
     def may_repeat(self, error: BaseException) -> bool:
         """Say whether the request may be sent again after this error."""
         return (
             isinstance(error, IntegrationError)
-            and not isinstance(error, DeadlineExceeded)
+            and not isinstance(error, DeadlineExceeded | RateLimited)
             and error.retryable is not False
             and (self.repeatable or error.nothing_sent)
         )
@@ -213,6 +235,11 @@ class Http:
     def _fingerprint(self) -> bytes:
         values = sorted((name, _reveal(value)) for name, value in self.setup or ())
         return hashlib.sha256(repr((self.provider.name, values)).encode()).digest()
+
+
+def _root(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 @functools.cache

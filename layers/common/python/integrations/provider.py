@@ -135,7 +135,9 @@ class Provider:
     `base_url` may hold `{field}`s of the setup or, where all methods have them, of the arguments; a tuple is tried
     in order when a host fails, and an empty one says that the service does not speak HTTP. `headers` may hold
     `{field}`s of the setup. `attempt_timeout` is in seconds, for one attempt; the deadline of the call bounds all of
-    them together. `max_response_bytes` counts decoded bytes.
+    them together. `max_response_bytes` counts decoded bytes. `min_interval` is for a service that asks for a pace: the
+    seconds from the start of one request to the start of the next with the same credentials. `pacing.py` says how far
+    that reaches.
     `function` holds properties of the SAM function that differ from the template's Globals.
     """
 
@@ -150,6 +152,7 @@ class Provider:
     headers: dict[str, str] = field(default_factory=dict)
     attempt_timeout: float = 10.0
     max_response_bytes: int = 4_000_000
+    min_interval: float = 0.0
     function: dict[str, Any] = field(default_factory=dict)
     methods: dict[str, Method] = field(default_factory=dict, init=False)
     default_method: str = field(default="", init=False)
