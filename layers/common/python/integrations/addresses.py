@@ -96,6 +96,12 @@ def check(host: str, port: int, answers: Sequence[str], ports: Collection[int]) 
         raise Denied(f"Port {port} is not open to callers; there are {', '.join(map(str, sorted(ports)))}")
 
 
+def lets_pass(host: str) -> bool:
+    """Say whether the operators let this very host pass, by its name or as an address."""
+    let_pass = _let_pass()
+    return host in let_pass.names or _within(host, let_pass.networks)
+
+
 def is_public(address: str) -> bool:
     """Say whether this is an address that anyone on the internet can reach."""
     try:

@@ -16,7 +16,7 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -37,6 +37,7 @@ from integrations.errors import (
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnreachable,
+    UrlDenied,
 )
 from integrations.redaction import silence
 from integrations.version import VERSION
@@ -53,15 +54,37 @@ _until: ContextVar[float] = ContextVar("until")  # the monotonic moment at which
 silence("httpx", "httpcore")
 
 
+class Upload(NamedTuple):
+    """A file as it is sent in a form: the form's field, the file's name, its bytes and their media type."""
+
+    field: str
+    name: str
+    content: bytes
+    media_type: str
+
+
 class Request(NamedTuple):
-    """One request. `accept` is the media type of the answer; `body` is the JSON to send, or None."""
+    """One request. `accept` is the media type of the answer.
+
+    What is sent is `json`, or a `form` (lists are repeated fields), which with `files` is multipart/form-data.
+    `guarded` says that a caller named the host: it is checked with every address behind it before it is connected to.
+    `redirects` says that a redirect is raised as Redirected, for whoever follows it.
+    """
 
     method: str
     url: str
     headers: dict[str, str]
     accept: str
     params: dict[str, Any] | None = None
-    body: Any = None
+    json: Any = None
+    form: dict[str, Any] | None = None
+    files: list[Upload] | None = None
+    guarded: bool = False
+    redirects: bool = False
+
+
+class Redirected(Exception):
+    """The answer is elsewhere; its one argument is the Location, as it came."""
 
 
 def exchange(
@@ -73,17 +96,17 @@ def exchange(
     credentials: bytes,
     until: float,
     max_bytes: int,
-) -> _T:
-    """Send the request, once, and give what `read` makes of the body of a 2xx answer.
+) -> tuple[_T, Mapping[str, str]]:
+    """Send the request, once, and give what `read` makes of the body of a 2xx answer, and its headers.
 
     `read` raises Undecodable for a body that is not in its `form`; that and `title`, the service's name, are for
     errors. `credentials` is a fingerprint: connections are never shared between two. `until` is on the monotonic
-    clock. Raise the upstream errors of `errors.py`, and whatever else `read` raises.
+    clock. Raise Redirected where the request says so, the upstream errors of `errors.py`, and what `read` raises.
     """
     token = _until.set(until)
     try:
         with _translated(title):
-            return _exchange(_client(credentials), request, read, form, title, max_bytes)
+            return _exchange(_client(credentials, guarded=request.guarded), request, read, form, title, max_bytes)
     finally:
         _until.reset(token)
 
@@ -102,7 +125,7 @@ def _exchange(
     form: str,
     title: str,
     max_bytes: int,
-) -> _T:
+) -> tuple[_T, Mapping[str, str]]:
     ours = {"accept": request.accept, "accept-encoding": "gzip", "user-agent": _user_agent()}
     response = client.handle_request(
         httpx.Request(
@@ -110,16 +133,20 @@ def _exchange(
             request.url,
             headers={**request.headers, **ours},
             params=request.params,
-            json=request.body,
+            json=request.json,
+            data=request.form,
+            files=[(file.field, (file.name, file.content, file.media_type)) for file in request.files or ()] or None,
             # Below the pool the cut-off holds by itself; this is the wait for a free connection of it.
             extensions={"timeout": {"pool": max(_left(), 0.001)}},
         )
     )
     status = response.status_code
     try:
+        if request.redirects and status in _FOLLOWED and "location" in response.headers:
+            raise Redirected(response.headers["location"])
         _raise_for_status(response, title)
         coding = response.headers.get("content-encoding", "").strip().lower()
-        return read(decoded(_body(response, max_bytes), coding, max_bytes))
+        return read(decoded(_body(response, max_bytes), coding, max_bytes)), response.headers
     except TooLarge:
         detail = f"{title} answered more than {max_bytes:,} bytes; ask for less."
         raise ResponseTooLarge(detail, upstream_status=status) from None
@@ -187,6 +214,7 @@ _CONTACT = re.compile(r"[\x21-\x27\x2a-\x7e]{1,200}")
 _REJECTED_CREDENTIALS = (401, 403)
 _SUCCESS = range(200, 300)
 _REDIRECT = range(300, 400)
+_FOLLOWED = (301, 302, 303, 307, 308)
 # Answers of 4xx that say "later": request timeout, too early.
 _LATER = (408, 425)
 
@@ -232,26 +260,40 @@ def _http_date(value: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-_clients: OrderedDict[bytes, httpx.HTTPTransport] = OrderedDict()
+_clients: OrderedDict[tuple[bytes, bool], httpx.HTTPTransport] = OrderedDict()
 _clients_lock = threading.Lock()
 
 
-def _client(credentials: bytes) -> httpx.HTTPTransport:
+def _client(credentials: bytes, *, guarded: bool) -> httpx.HTTPTransport:
+    key = credentials, guarded
     with _clients_lock:
-        client = _clients.pop(credentials, None) or _new_client()
-        _clients[credentials] = client
+        client = _clients.pop(key, None) or (_new_guarded_client() if guarded else _new_client(_Bounded()))
+        _clients[key] = client
         while len(_clients) > MAX_CLIENTS:
             _clients.popitem(last=False)[1].close()
     return client
 
 
-def _new_client() -> httpx.HTTPTransport:
+def _new_guarded_client() -> httpx.HTTPTransport:
+    """Make a client that goes to public hosts only, and prove it: httpx may change what the guard stands on."""
+    client = _new_client(_Guarded())
+    from integrations.addresses import lets_pass
+
+    inside = next((address for address in ("127.0.0.1", "169.254.169.254") if not lets_pass(address)), None)
+    if inside is not None:
+        with contextlib.suppress(UrlDenied):
+            client.handle_request(httpx.Request("GET", f"http://{inside}/"))
+            raise Misconfigured("The guard of URLs is not in place; no URL of a caller is asked for.")
+    return client
+
+
+def _new_client(backend: httpcore.NetworkBackend) -> httpx.HTTPTransport:
     context = tls_context("http/1.1")
     client = httpx.HTTPTransport(verify=context, trust_env=False)
     # httpx has no public way to set the network backend (encode/httpx#3749); a test fails should this cease to work.
     client._pool = httpcore.ConnectionPool(
         ssl_context=context,
-        network_backend=_Bounded(),
+        network_backend=backend,
         max_connections=MAX_CONNECTIONS,
         keepalive_expiry=55.0,  # less than the 60 s after which many load balancers close a connection
     )
@@ -304,10 +346,11 @@ class _Bounded(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError("no address")
         try:
-            addresses = look_up(host, port, min(RESOLVE_TIMEOUT, _left()))
+            answers = look_up(host, port, min(RESOLVE_TIMEOUT, _left()))
         except TimeoutError:
             raise httpcore.ConnectTimeout("the name was not looked up in time") from None
-        for address in addresses:
+        self.check(host, port, answers)
+        for address in answers:
             left = _left()
             if left <= 0:
                 raise httpcore.ConnectTimeout("no time left")
@@ -319,6 +362,9 @@ class _Bounded(httpcore.NetworkBackend):
                 return _BoundedStream(stream)
         raise failure
 
+    def check(self, host: str, port: int, answers: list[str]) -> None:
+        """Refuse the host for what it was looked up to, one of which is connected to next. Nothing is refused here."""
+
     def connect_unix_socket(
         self,
         path: str,
@@ -326,6 +372,18 @@ class _Bounded(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         raise httpcore.ConnectError("no service is reached by a Unix socket")
+
+
+class _Guarded(_Bounded):
+    """The same, to where callers may send this bundle. What is checked is what is connected to: no second look-up."""
+
+    def check(self, host: str, port: int, answers: list[str]) -> None:
+        from integrations import addresses, urls
+
+        try:
+            addresses.check(host, port, answers, urls.OPEN_PORTS)
+        except addresses.Denied as denied:
+            raise UrlDenied(f"{denied}.") from None
 
 
 class _BoundedStream(httpcore.NetworkStream):

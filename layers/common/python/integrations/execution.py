@@ -89,6 +89,10 @@ def _offered(
             repeatable=method.repeatable,
             meter=meter,
         )
+    if "files" in method.parameters:
+        from integrations.files import Files
+
+        offered["files"] = Files(deadline=call.deadline, meter=meter)
     if "tcp" in method.parameters:
         # Few providers speak anything but HTTP, so few load it.
         from integrations.tcp import Tcp

@@ -3,6 +3,7 @@
 A request is sent again only where the error and the method's effect allow it, see `retries.py`.
 """
 
+import base64
 import functools
 import hashlib
 import itertools
@@ -10,13 +11,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr, ValidationError
 
-from integrations.egress import Request, exchange
+from integrations.egress import Request, Upload, exchange
 from integrations.errors import (
     DeadlineExceeded,
     IntegrationError,
@@ -25,8 +26,10 @@ from integrations.errors import (
     Misconfigured,
     RateLimited,
     UpstreamBadResponse,
+    UrlDenied,
 )
 from integrations.findings import finding, sentence
+from integrations.redaction import remembered
 from integrations.replies import Reply
 
 if TYPE_CHECKING:
@@ -65,6 +68,39 @@ class Http:
     repeatable: bool
     meter: Meter
     ended: threading.Event = field(default_factory=threading.Event)
+    declared: str = ""
+    place: tuple[str, ...] = ()
+    bearer: str = ""
+
+    def at(self, name: str) -> "Http":
+        """Give the way to another of the provider's services, one of its `other_urls`.
+
+        What replaces the provider's base URL replaces this one too.
+        """
+        declared = self.provider.other_urls[name]
+        replaced = self.base_urls != self.provider.base_urls
+        return replace(self, declared=declared, base_urls=self.base_urls if replaced else (declared,))
+
+    def at_url(self, url: str, *place: str) -> "Http":
+        """Give the way to a base URL that the caller gave at this place of the call. Raise UrlDenied.
+
+        It takes the provider's headers along. Only https is let pass, and only to public hosts, unless the operators
+        let the host pass.
+        """
+        from integrations import addresses, urls
+
+        try:
+            base = str(urls.parsed(url))
+        except addresses.Denied as denied:
+            raise _denied(place, f"{denied}") from None
+        return replace(self, base_urls=(base.rstrip("/"),), place=place)
+
+    def with_bearer(self, token: str) -> "Http":
+        """Give the way with a token that a service has just given, in `Authorization` (RFC 6750)."""
+        if not _HEADER_PART.fullmatch(token):
+            raise UpstreamBadResponse(f"{self.provider.title} gave a token that cannot be sent in a header.")
+        remembered.append(token)
+        return replace(self, bearer=token)
 
     def get(
         self,
@@ -83,9 +119,28 @@ class Http:
         urls = self._urls(path, segments, from_root=from_root)
         return self._send("GET", urls, reply, max_bytes, params=params)
 
-    def post(self, path: str, *segments: str, reply: type[_R], json: Any) -> _R:
-        """Send a POST with a JSON body and give its answer as a `reply`. Raise the upstream errors."""
-        return self._send("POST", self._urls(path, segments), reply, body=json)
+    def post(
+        self,
+        path: str,
+        *segments: str,
+        reply: type[_R],
+        params: dict[str, Any] | None = None,
+        json: Any = None,
+        form: dict[str, Any] | None = None,
+        files: list[Upload] | None = None,
+    ) -> _R:
+        """Send a POST with JSON, or with a form and the files in it, and give its answer as a `reply`.
+
+        Raise the upstream errors.
+        """
+        content = {"params": params, "json": json, "form": form, "files": files}
+        return self._send("POST", self._urls(path, segments), reply, **content)
+
+    def put(
+        self, path: str, *segments: str, reply: type[_R], params: dict[str, Any] | None = None, json: Any = None
+    ) -> _R:
+        """Send a PUT with JSON and give its answer as a `reply`. Raise the upstream errors."""
+        return self._send("PUT", self._urls(path, segments), reply, params=params, json=json)
 
     def each(self, function: Callable[[_Item], _T], items: Iterable[_Item]) -> list[_T]:
         """Call `function` with each item, in parallel, and give the results in order; the first error is raised."""
@@ -117,8 +172,16 @@ class Http:
         return template.format(*(quote(segment, safe="") for segment in segments))
 
     def _send(self, method: str, urls: list[str], reply: type[_R], max_bytes: int | None = None, **content: Any) -> _R:
-        headers, accept = self._headers(), reply.media_type
-        requests = [Request(method=method, url=url, headers=headers, accept=accept, **content) for url in urls]
+        headers, accept, guarded = self._headers(), reply.media_type, bool(self.place)
+        if content.get("params"):
+            content["params"] = {
+                name: _reveal(value) if isinstance(value, SecretStr) else value
+                for name, value in content["params"].items()
+                if value is not None
+            }
+        requests = [
+            Request(method=method, url=url, headers=headers, accept=accept, guarded=guarded, **content) for url in urls
+        ]
         credentials = self._fingerprint()
         limit = self.provider.max_response_bytes if max_bytes is None else max_bytes
         hosts, numbers = itertools.cycle(requests), itertools.count(1)
@@ -147,7 +210,7 @@ class Http:
     def _attempt(self, request: Request, credentials: bytes, reply: type[_R], max_bytes: int) -> _R:
         provider, start = self.provider, self._start(credentials)
         try:
-            answer = exchange(
+            answer, came_with = exchange(
                 request,
                 reply.read,
                 form=reply.form,
@@ -158,9 +221,11 @@ class Http:
             )
         except ValidationError:
             raise UpstreamBadResponse(f"{provider.title} answered something else than it documents.") from None
+        except UrlDenied as denied:
+            raise _denied(self.place, denied.detail) from None
         finally:
             self.meter.spans.append((start, time.monotonic()))
-        if failure := answer.failure():
+        if failure := answer.with_headers(came_with).failure():
             raise failure
         return answer
 
@@ -190,7 +255,7 @@ class Http:
 
     def _filled_base_urls(self) -> list[str]:
         """Fill in the base URLs. One that replaces the declared one and has no path of its own keeps that path."""
-        path = urlsplit(self.provider.base_urls[0]).path
+        path = "" if self.place else urlsplit(self.declared or self.provider.base_urls[0]).path
         urls = []
         for url in self.base_urls:
             try:
@@ -219,8 +284,15 @@ class Http:
         return str(value)
 
     def _headers(self) -> dict[str, str]:
-        declared = self.provider.headers.items()
-        return {header: _FIELD.sub(self._header_part, text) for header, text in declared}
+        headers = {name: _FIELD.sub(self._header_part, text) for name, text in self.provider.headers.items()}
+        if self.provider.basic_auth:
+            # RFC 7617: in UTF-8, and the first colon ends the user.
+            user, password = (_FIELD.sub(self._field, text) for text in self.provider.basic_auth)
+            headers["authorization"] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+        return headers | ({"authorization": f"Bearer {self.bearer}"} if self.bearer else {})
+
+    def _field(self, match: re.Match[str]) -> str:
+        return _reveal(getattr(self.setup, match[1]))
 
     def _header_part(self, match: re.Match[str]) -> str:
         name = match[1]
@@ -235,6 +307,11 @@ class Http:
     def _fingerprint(self) -> bytes:
         values = sorted((name, _reveal(value)) for name, value in self.setup or ())
         return hashlib.sha256(repr((self.provider.name, values)).encode()).digest()
+
+
+def _denied(place: tuple[str, ...], why: str) -> UrlDenied:
+    found = [finding([*place], "url_denied", why.rstrip("."))]
+    return UrlDenied(sentence(found), errors=found)
 
 
 def _root(url: str) -> str:

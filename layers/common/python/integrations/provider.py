@@ -134,9 +134,10 @@ class Provider:
 
     `base_url` may hold `{field}`s of the setup or, where all methods have them, of the arguments; a tuple is tried
     in order when a host fails, and an empty one says that the service does not speak HTTP. `headers` may hold
-    `{field}`s of the setup. `attempt_timeout` is in seconds, for one attempt; the deadline of the call bounds all of
-    them together. `max_response_bytes` counts decoded bytes. `min_interval` is for a service that asks for a pace: the
-    seconds from the start of one request to the start of the next with the same credentials. `pacing.py` says how far
+    `{field}`s of the setup, and so may the user and the password of `basic_auth`. `other_urls` are further services
+    by name, reached with `http.at(name)`. `attempt_timeout` is in seconds, for one attempt; the deadline of the call
+    bounds all of them together. `max_response_bytes` counts decoded bytes. `min_interval` is for a service that asks
+    for a pace: the seconds from the start of one request to the start of the next with the same credentials. `pacing.py` says how far
     that reaches.
     `function` holds properties of the SAM function that differ from the template's Globals.
     """
@@ -149,7 +150,9 @@ class Provider:
     category: str
     setup: type[Setup] | None = None
     base_url: str | tuple[str, ...] = ()
+    other_urls: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    basic_auth: tuple[str, str] | None = None
     attempt_timeout: float = 10.0
     max_response_bytes: int = 4_000_000
     min_interval: float = 0.0
@@ -163,7 +166,7 @@ class Provider:
         """Derive what a call needs, and check that the headers can be filled."""
         self.base_urls = (self.base_url,) if isinstance(self.base_url, str) else self.base_url
         self.setup_fields = tuple(self.setup.model_fields) if self.setup else ()
-        unknown = _placeholders(*self.headers.values()) - set(self.setup_fields)
+        unknown = _placeholders(*self.headers.values(), *(self.basic_auth or ())) - set(self.setup_fields)
         if unknown:
             raise TypeError(f"{self.name}: the headers name unknown setup fields: {sorted(unknown)}")
 
@@ -214,7 +217,10 @@ class Provider:
         return functools.partial(handler.handle, self)
 
     def _signature(self, function: Callable[..., Any]) -> tuple[type[Arguments], type[Output]]:
-        """Read `(args: XArguments, http: Http, tcp: Tcp, setup: XSetup) -> XOutput`; all but the first are optional."""
+        """Read `(args: XArguments, http: Http, ...) -> XOutput`; all but the first are optional, in any order.
+
+        There are also `files: Files`, `setup: XSetup` and `tcp: Tcp`.
+        """
         name = f"{self.name}.{function.__name__}"
         hints = dict(function.__annotations__)
         arguments, output = hints.pop("args", None), hints.pop("return", None)
@@ -224,9 +230,9 @@ class Provider:
             raise TypeError(f"{name}: the return type is a subclass of Output")
         if not function.__doc__:
             raise TypeError(f"{name}: the docstring is what a language model reads; write one")
-        unknown = set(hints) - {"http", "tcp", "setup"}
+        unknown = set(hints) - {"files", "http", "tcp", "setup"}
         if unknown:
-            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, http, tcp and setup")
+            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, files, http, tcp and setup")
         unknown = _placeholders(*self.base_urls) - {*self.setup_fields, *arguments.model_fields}
         if unknown:
             raise TypeError(f"{name}: the base URL names unknown fields: {sorted(unknown)}")

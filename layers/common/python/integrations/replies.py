@@ -1,8 +1,9 @@
 """What a method reads of a service's answer, and the form in which the answer comes: JSON, unless it says otherwise."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 from pydantic_core import from_json
 
 from integrations.decoding import Undecodable
@@ -21,6 +22,18 @@ class Reply(BaseModel):
 
     form: ClassVar[str] = "JSON"
     media_type: ClassVar[str] = "application/json"
+
+    _headers: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Give the headers that came with the answer, whose names may be asked for in any case."""
+        return self._headers
+
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Keep the headers that came with the answer."""
+        self._headers = headers
+        return self
 
     @classmethod
     def read(cls, body: bytes) -> Self:
