@@ -30,7 +30,7 @@ from integrations.http import SHORTEST_ATTEMPT, Meter
 MAX_BYTES = 20_000_000  # of a file that is fetched; what comes in a call is bounded by the call
 MAX_REDIRECTS = 5
 
-_TITLE = "The server of the URL"
+_TITLE = "the server of the URL"
 _WITHOUT = hashlib.sha256(b"no credentials").digest()
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*(?P<base64>;base64)?,", re.ASCII)
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+", re.ASCII)
@@ -89,9 +89,7 @@ class Files:
         secured = False
         for _ in range(MAX_REDIRECTS + 1):
             try:
-                target = urls.parsed(url)
-                if secured and target.scheme == "http":
-                    raise Denied("Leads from https to http")
+                target = _safe(url, secured=secured)
                 secured = target.scheme == "https"
                 return self._asked(target, max_bytes)
             except Redirected as redirected:
@@ -103,12 +101,15 @@ class Files:
             except (UpstreamDenied, UpstreamRejected) as refused:
                 status = refused.upstream_status
                 raise _at(place, UpstreamRejected, "refused", f"{_TITLE} answers {status}", status) from None
+            except IntegrationError as error:
+                error.detail = f"{'.'.join(map(str, place))}: {error.detail}"
+                raise
         raise _at(place, UrlDenied, "url_denied", f"Leads through more than {MAX_REDIRECTS} redirects")
 
     def _asked(self, target: urls.Url, max_bytes: int) -> File:
         start = time.monotonic()
         if self.deadline - start < SHORTEST_ATTEMPT:
-            raise DeadlineExceeded(f"No time was left to ask {_TITLE.lower()}.")
+            raise DeadlineExceeded(f"No time was left to ask {_TITLE}.")
         request = Request("GET", str(target), {}, "*/*", guarded=True, redirects=True)
 
         def attempt() -> File:
@@ -137,6 +138,13 @@ class Files:
             return repeat(attempt, error, may_repeat=_transient, hosts=1, deadline=self.deadline, ended=never)
         finally:
             self.meter.spans.append((start, time.monotonic()))
+
+
+def _safe(url: str, *, secured: bool) -> urls.Url:
+    target = urls.parsed(url)
+    if secured and target.scheme == "http":
+        raise Denied("Leads from https to http")
+    return target
 
 
 def _is_url(value: str) -> bool:

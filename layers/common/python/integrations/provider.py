@@ -137,8 +137,8 @@ class Provider:
     `{field}`s of the setup, and so may the user and the password of `basic_auth`. `other_urls` are further services
     by name, reached with `http.at(name)`. `attempt_timeout` is in seconds, for one attempt; the deadline of the call
     bounds all of them together. `max_response_bytes` counts decoded bytes. `min_interval` is for a service that asks
-    for a pace: the seconds from the start of one request to the start of the next with the same credentials. `pacing.py` says how far
-    that reaches.
+    for a pace: the seconds from the start of one request to the start of the next with the same credentials.
+    `pacing.py` says how far that reaches.
     `function` holds properties of the SAM function that differ from the template's Globals.
     """
 
