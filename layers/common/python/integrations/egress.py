@@ -28,6 +28,7 @@ import httpx
 
 from integrations.decoding import TooLarge, Undecodable, decoded
 from integrations.errors import (
+    IntegrationError,
     Misconfigured,
     ResponseTooLarge,
     UpstreamBadResponse,
@@ -44,6 +45,7 @@ from integrations.version import VERSION
 
 CONNECT_TIMEOUT = 2.0  # seconds for each address of a host
 RESOLVE_TIMEOUT = 2.0  # seconds for the name
+REFUSAL_BYTES = 65_536  # of the body of an error, some of which are whole pages
 MAX_CLIENTS = 32
 MAX_CONNECTIONS = 16  # of one client
 
@@ -96,17 +98,21 @@ def exchange(
     credentials: bytes,
     until: float,
     max_bytes: int,
+    refusal: Callable[[bytes], IntegrationError | None] | None = None,
 ) -> tuple[_T, Mapping[str, str]]:
     """Send the request, once, and give what `read` makes of the body of a 2xx answer, and its headers.
 
     `read` raises Undecodable for a body that is not in its `form`; that and `title`, the service's name, are for
-    errors. `credentials` is a fingerprint: connections are never shared between two. `until` is on the monotonic
-    clock. Raise Redirected where the request says so, the upstream errors of `errors.py`, and what `read` raises.
+    errors. `refusal` makes an error of the body of a 4xx answer where the status alone says too little; where it gives
+    None or raises ValueError the status decides. `credentials` is a fingerprint: connections are never shared between
+    two. `until` is on the monotonic clock. Raise Redirected where the request says so, the upstream errors of
+    `errors.py`, and what `read` raises.
     """
     token = _until.set(until)
     try:
         with _translated(title):
-            return _exchange(_client(credentials, guarded=request.guarded), request, read, form, title, max_bytes)
+            client = _client(credentials, guarded=request.guarded)
+            return _exchange(client, request, read, form, title, max_bytes, refusal)
     finally:
         _until.reset(token)
 
@@ -125,6 +131,7 @@ def _exchange(
     form: str,
     title: str,
     max_bytes: int,
+    refusal: Callable[[bytes], IntegrationError | None] | None,
 ) -> tuple[_T, Mapping[str, str]]:
     ours = {"accept": request.accept, "accept-encoding": "gzip", "user-agent": _user_agent()}
     response = client.handle_request(
@@ -144,9 +151,10 @@ def _exchange(
     try:
         if request.redirects and status in _FOLLOWED and "location" in response.headers:
             raise Redirected(response.headers["location"])
+        if refusal and status in _REFUSED and (named := _named(response, refusal)):
+            raise named
         _raise_for_status(response, title)
-        coding = response.headers.get("content-encoding", "").strip().lower()
-        return read(decoded(_body(response, max_bytes), coding, max_bytes)), response.headers
+        return read(_body(response, max_bytes)), response.headers
     except TooLarge:
         detail = f"{title} answered more than {max_bytes:,} bytes; ask for less."
         raise ResponseTooLarge(detail, upstream_status=status) from None
@@ -159,14 +167,26 @@ def _exchange(
 
 
 def _body(response: httpx.Response, limit: int) -> bytes:
-    """Read the body as it comes, before any content coding: that can only make it larger."""
+    """Read the body, at most `limit` bytes, and take it out of its content coding, which can only make it larger."""
     assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # it is the synchronous transport's
     body = bytearray()
     for chunk in response.stream:
         body += chunk
         if len(body) > limit:
             raise TooLarge
-    return bytes(body)
+    return decoded(bytes(body), response.headers.get("content-encoding", "").strip().lower(), limit)
+
+
+def _named(response: httpx.Response, refusal: Callable[[bytes], IntegrationError | None]) -> IntegrationError | None:
+    """Give the error that the body of a refusal names; a body that cannot be read names none."""
+    try:
+        error = refusal(_body(response, REFUSAL_BYTES))
+    except (ValueError, httpx.TransportError):
+        response.extensions["network_stream"].close()  # the length may have been a lie
+        return None
+    if error and error.upstream_status is None:
+        error.upstream_status = response.status_code
+    return error
 
 
 @contextlib.contextmanager
@@ -215,6 +235,8 @@ _REJECTED_CREDENTIALS = (401, 403)
 _SUCCESS = range(200, 300)
 _REDIRECT = range(300, 400)
 _FOLLOWED = (301, 302, 303, 307, 308)
+# 429 says all by its status and headers.
+_REFUSED = frozenset(range(400, 500)) - {429}
 # Answers of 4xx that say "later": request timeout, too early.
 _LATER = (408, 425)
 
@@ -232,11 +254,15 @@ def _raise_for_status(response: httpx.Response, title: str) -> None:
             upstream_status=status,
         )
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise UpstreamRateLimited(
+        from integrations import quotas
+
+        limited = UpstreamRateLimited(
             f"{title} asks for fewer calls; call again later.",
             upstream_status=status,
             retry_after=after,
         )
+        limited.quotas = quotas.read(response.headers)
+        raise limited
     if status in _LATER or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise UpstreamError(f"{title} failed.", upstream_status=status, retry_after=after)
     raise UpstreamRejected(f"{title} refused the request; check the arguments.", upstream_status=status)

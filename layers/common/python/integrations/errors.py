@@ -51,7 +51,10 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from integrations.provider import Method
+    from integrations.quotas import Quota
 
 
 class IntegrationError(Exception):
@@ -225,7 +228,9 @@ class UpstreamBadResponse(IntegrationError, code="upstream_bad_response", status
 
 
 class UpstreamRateLimited(IntegrationError, code="upstream_rate_limited", status=503, retryable=True):
-    """The service asks for fewer calls; `retry_after` says when, if it said so."""
+    """The service asks for fewer calls; `retry_after` says when, if it said so, and `quotas` what it said of them."""
+
+    quotas: "Sequence[Quota]" = ()
 
 
 class CircuitOpen(IntegrationError, code="circuit_open", status=503, retryable=True):

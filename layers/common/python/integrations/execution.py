@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _M = TypeVar("_M", bound=BaseModel)
 
-_WRONG_CREDENTIALS = (401, 535)  # of HTTP, of SMTP
+_WRONG_CREDENTIALS = (401, 422, 535)  # of HTTP, of services that check a key like an argument, of SMTP
 
 
 class Call(NamedTuple):

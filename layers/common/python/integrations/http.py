@@ -26,6 +26,7 @@ from integrations.errors import (
     Misconfigured,
     RateLimited,
     UpstreamBadResponse,
+    UpstreamRateLimited,
     UrlDenied,
 )
 from integrations.findings import finding, sentence
@@ -218,13 +219,24 @@ class Http:
                 credentials=credentials,
                 until=min(self.deadline, start + provider.attempt_timeout),
                 max_bytes=max_bytes,
+                refusal=_refusal_of(reply.refusal) if reply.refusal else None,
             )
+        except UpstreamRateLimited as limited:
+            if provider.paced_by_quotas:
+                from integrations.pacing import heed
+
+                heed(credentials, limited, start)
+            raise
         except ValidationError:
             raise UpstreamBadResponse(f"{provider.title} answered something else than it documents.") from None
         except UrlDenied as denied:
             raise _denied(self.place, denied.detail) from None
         finally:
             self.meter.spans.append((start, time.monotonic()))
+        if provider.paced_by_quotas:
+            from integrations.pacing import keep
+
+            keep(credentials, came_with, start)
         if failure := answer.with_headers(came_with).failure():
             raise failure
         return answer
@@ -232,7 +244,7 @@ class Http:
     def _start(self, credentials: bytes) -> float:
         """Give the moment from which an attempt may go on, if there is time for one, after waiting for its slot."""
         self._check_time()
-        if self.provider.min_interval:
+        if self.provider.min_interval or self.provider.paced_by_quotas:
             # Few providers have a pace to keep, so few load it.
             from integrations.pacing import wait_for_slot
 
@@ -325,6 +337,10 @@ def _threads() -> "ThreadPoolExecutor":
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="each")
+
+
+def _refusal_of(form: type[Reply]) -> Callable[[bytes], IntegrationError | None]:
+    return lambda body: form.read(body).failure()
 
 
 def _reveal(value: Any) -> str:

@@ -138,7 +138,8 @@ class Provider:
     by name, reached with `http.at(name)`. `attempt_timeout` is in seconds, for one attempt; the deadline of the call
     bounds all of them together. `max_response_bytes` counts decoded bytes. `min_interval` is for a service that asks
     for a pace: the seconds from the start of one request to the start of the next with the same credentials.
-    `pacing.py` says how far that reaches.
+    `pacing.py` says how far that reaches. `paced_by_quotas` is for a service that says in its answers how much is left
+    of its quotas, see `quotas.py`: nothing is sent while a short one is used up.
     `function` holds properties of the SAM function that differ from the template's Globals.
     """
 
@@ -156,6 +157,7 @@ class Provider:
     attempt_timeout: float = 10.0
     max_response_bytes: int = 4_000_000
     min_interval: float = 0.0
+    paced_by_quotas: bool = False
     function: dict[str, Any] = field(default_factory=dict)
     methods: dict[str, Method] = field(default_factory=dict, init=False)
     default_method: str = field(default="", init=False)

@@ -15,13 +15,15 @@ class Reply(BaseModel):
     """The part of a service's answer that a method reads; other fields are ignored.
 
     An answer that is not JSON says its `form`, as in "answered something else than JSON", and its `media_type`, which
-    is asked for, and overrides `read`.
+    is asked for, and overrides `read`. A service that says more in the body of a 4xx answer than by its status is read
+    with `refusal`, whose `failure` then decides where it gives an error; 429 is decided by its status and headers.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     form: ClassVar[str] = "JSON"
     media_type: ClassVar[str] = "application/json"
+    refusal: ClassVar["type[Reply] | None"] = None
 
     _headers: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
