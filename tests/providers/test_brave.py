@@ -109,7 +109,13 @@ def refused(status: int, code: str) -> script.Message:
 @both
 def test_what_is_sent_with_every_argument(brave: ContractPeer, method: str) -> None:
     brave.route(answered)
-    arguments = {"offset": 2, "country": "DE", "language": "pt-br", "freshness": "pw", "safesearch": "off"}
+    arguments: dict[str, Any] = {
+        "offset": 2,
+        "country": "DE",
+        "language": "pt-br",
+        "freshness": "pw",
+        "safesearch": "off",
+    }
     assert ask(method, query="green tea & more", count="20", **arguments).status == 200
     [request] = brave.requests
     assert (request.method, request.path) == (
@@ -148,7 +154,7 @@ def test_every_parameter_sent_is_in_the_vendors_table(fake: Upstream, method: st
     text = (Path(folder) / "brave" / f"{file}.SKILL.md").read_text()
     table = text.partition("## Parameters")[2].partition("###")[0]
     fake.route(answered)
-    arguments = {"offset": 2, "country": "DE", "language": "de", "safesearch": "moderate"}
+    arguments: dict[str, Any] = {"offset": 2, "country": "DE", "language": "de", "safesearch": "moderate"}
     assert ask(method, freshness="2026-01-01to2026-01-31", **arguments).status == 200
     assert set(fake.last.query) <= set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     assert fake.last.query["safesearch"] == ["moderate"]

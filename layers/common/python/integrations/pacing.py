@@ -72,18 +72,23 @@ class Slots:
             self._next = {key: next_ for key, next_ in self._next.items() if now.seconds_until(next_.moment)}
             found = self._next.get(credentials, _Next(now, interval))
             wait = now.seconds_until(found.moment)
-            if wait <= longest and found.interval:
-                self._next[credentials] = _Next(now.after(wait + _with_leeway(found.interval)), found.interval)
+            interval = max(interval, found.interval)
+            if wait <= longest and interval:
+                self._next[credentials] = _Next(now.after(wait + _with_leeway(interval)), interval)
             return wait
 
     def learn(self, credentials: bytes, interval: float, since: float) -> None:
-        """Keep this interval from now on, counted from a request that started `since` seconds ago."""
+        """Keep this interval from now on, counted from a request that started `since` seconds ago; 0 is none.
+
+        The slots that are taken already stay as they are.
+        """
         with self._lock:
-            now = self._now()
+            now, found = self._now(), self._next.get(credentials)
             until = max(0.0, _with_leeway(interval) - since)
-            if found := self._next.get(credentials):
+            if found:
                 until = max(until, now.seconds_until(found.moment))
-            self._next[credentials] = _Next(now.after(until), interval)
+            if found or interval:
+                self._next[credentials] = _Next(now.after(until), interval)
 
     def forget(self) -> None:
         """Let every next request start at once."""
@@ -114,8 +119,8 @@ def heed(credentials: bytes, limited: UpstreamRateLimited, started: float) -> No
 
 
 def _learn(credentials: bytes, said: Sequence[quotas.Quota], started: float) -> None:
-    if interval := quotas.interval(said):
-        slots.learn(credentials, interval, time.monotonic() - started)
+    if said:
+        slots.learn(credentials, quotas.interval(said), time.monotonic() - started)
 
 
 def wait_for_slot(provider: "Provider", credentials: bytes, *, deadline: float, ended: threading.Event) -> None:
