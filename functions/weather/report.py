@@ -39,7 +39,8 @@ class PlaceArguments(Arguments):
     longitude: float | None = Field(None, description="The place's degrees east, with latitude.", ge=-180, le=180)
     units: Units = Field(
         "metric",
-        description="metric (Celsius, m/s), imperial (Fahrenheit, miles/h) or standard (Kelvin, m/s). Rain and snow are in mm.",
+        description="metric (Celsius, m/s), imperial (Fahrenheit, miles/h) or standard (Kelvin, m/s). "
+        "Rain and snow are in mm.",
     )
     language: str = Field(
         "en",
