@@ -1,5 +1,6 @@
 """Brave: requests and answers judged by the connector's file and the vendor's tables; faults are scripted."""
 
+import copy
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from functions.brave.provider import provider
+from integrations import Provider
 from integrations.pacing import LEEWAY
 from tests.support import upstream as script
 from tests.support.calls import RESERVE, Response, call, post
@@ -20,6 +22,10 @@ from tests.support.requirements_of_peers import peer_is_missing
 from tests.support.upstream import Reply, Request, Upstream, refused_url
 
 JUDGE = {"kind": "contract", "name": "brave/brave-connector.swagger.oas3.json", "fixture": "contract_peer"}
+
+# Some tests are about answers that are as bad the second time.
+once = copy.copy(provider)
+once.methods = {name: method._replace(repeatable=False) for name, method in provider.methods.items()}
 
 SETUP = {"api_key": "subscription-token-0123456789"}
 PAGE = {
@@ -92,9 +98,9 @@ def fake(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Upstream:
     return upstream
 
 
-def ask(method: str = "search", seconds: float = 30.0, **arguments: Any) -> Response:
+def ask(method: str = "search", seconds: float = 30.0, by: Provider = provider, **arguments: Any) -> Response:
     body = {"setup": SETUP, "arguments": {"query": "tea", **arguments}}
-    return post(provider, body, method=method, seconds=seconds)
+    return post(by, body, method=method, seconds=seconds)
 
 
 def refused(status: int, code: str) -> script.Message:
@@ -316,8 +322,9 @@ def test_rate_limit_of_the_month_is_passed_on_at_once(fake: Upstream) -> None:
 def test_a_turn_that_comes_too_late_is_told(fake: Upstream) -> None:
     fake.route(one_a_second())
     assert ask().status == 200
-    reply = ask(seconds=RESERVE + 0.7)
-    assert (reply.status, reply.body["code"], reply.headers["retry-after"]) == (429, "rate_limited", "2")
+    reply = ask(seconds=RESERVE + 1)
+    assert (reply.status, reply.body["code"]) == (429, "rate_limited")
+    assert reply.headers["retry-after"] in ("1", "2")
     assert reply.body["detail"] == (
         "Brave Search is asked at the pace of its quota, and the next time comes too late for this call; "
         "call again later, or ask for less in one call."
@@ -357,7 +364,7 @@ def test_upstream_failure(fake: Upstream, method: str) -> None:
 )
 def test_malformed_body(fake: Upstream, method: str, body: script.Message) -> None:
     fake.route(lambda _: body)
-    reply = ask(method, seconds=RESERVE + 0.6)
+    reply = ask(method, by=once)
     assert (reply.status, reply.body["code"]) == (502, "upstream_bad_response")
 
 
@@ -365,7 +372,7 @@ def test_malformed_body(fake: Upstream, method: str, body: script.Message) -> No
 def test_timeout(fake: Upstream, method: str) -> None:
     fake.route(lambda _: script.hang())
     started = time.monotonic()
-    reply = ask(method, seconds=RESERVE + 0.6)
+    reply = ask(method, seconds=RESERVE + 1, by=once)
     assert (reply.status, reply.body["code"]) == (504, "upstream_timeout")
     assert time.monotonic() - started < 1.5
 
@@ -373,7 +380,7 @@ def test_timeout(fake: Upstream, method: str) -> None:
 def test_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     with refused_url() as url:
         monkeypatch.setenv("BRAVE_BASE_URL", url)
-        assert ask(seconds=RESERVE + 0.6).body["code"] == "upstream_unreachable"
+        assert ask().body["code"] == "upstream_unreachable"
 
 
 # Names and examples.

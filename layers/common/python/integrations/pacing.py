@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from integrations.provider import Provider
 
 # Seconds on top of an interval: a request that has to connect first reaches the service later than the next one,
-# on the connection that is kept, and the service counts from what reaches it.
+# on the connection that is kept, and the service counts from what reaches it. A short interval is only doubled.
 LEEWAY = 0.2
-LARGEST_LEEWAY = 0.2  # of the interval: where many requests a second may go out, 0.2 s would be most of them
 
 
 class _Moment(NamedTuple):
@@ -62,19 +61,19 @@ class Slots:
         self._wall = wall
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._next: dict[bytes, _Next] = {}
+        self._free_at: dict[bytes, _Next] = {}
 
     def take(self, credentials: bytes, interval: float, longest: float) -> float:
         """Give the seconds until the next slot, and take it unless they are more than `longest`."""
         with self._lock:
             now = self._now()
             # What is over says nothing any more, so the table holds no more than was asked for just now.
-            self._next = {key: next_ for key, next_ in self._next.items() if now.seconds_until(next_.moment)}
-            found = self._next.get(credentials, _Next(now, interval))
+            self._free_at = {key: next_ for key, next_ in self._free_at.items() if now.seconds_until(next_.moment)}
+            found = self._free_at.get(credentials, _Next(now, interval))
             wait = now.seconds_until(found.moment)
             interval = max(interval, found.interval)
             if wait <= longest and interval:
-                self._next[credentials] = _Next(now.after(wait + _with_leeway(interval)), interval)
+                self._free_at[credentials] = _Next(now.after(wait + _with_leeway(interval)), interval)
             return wait
 
     def learn(self, credentials: bytes, interval: float, since: float) -> None:
@@ -83,24 +82,24 @@ class Slots:
         The slots that are taken already stay as they are.
         """
         with self._lock:
-            now, found = self._now(), self._next.get(credentials)
+            now, found = self._now(), self._free_at.get(credentials)
             until = max(0.0, _with_leeway(interval) - since)
             if found:
                 until = max(until, now.seconds_until(found.moment))
             if found or interval:
-                self._next[credentials] = _Next(now.after(until), interval)
+                self._free_at[credentials] = _Next(now.after(until), interval)
 
     def forget(self) -> None:
         """Let every next request start at once."""
         with self._lock:
-            self._next.clear()
+            self._free_at.clear()
 
     def _now(self) -> _Moment:
         return _Moment(self._wall(), self._monotonic())
 
 
 def _with_leeway(interval: float) -> float:
-    return interval + min(LEEWAY, interval * LARGEST_LEEWAY)
+    return interval + min(LEEWAY, interval)
 
 
 slots = Slots()
