@@ -16,6 +16,7 @@ from functions.brave.provider import provider
 from integrations import Provider
 from integrations.pacing import LEEWAY
 from tests.support import upstream as script
+from tests.support.aws import Secrets
 from tests.support.calls import RESERVE, Response, call, post
 from tests.support.contract_peer import ContractPeer
 from tests.support.requirements_of_peers import peer_is_missing
@@ -260,6 +261,18 @@ def test_a_rejected_key_is_told_from_rejected_arguments(fake: Upstream, method: 
     assert key.body["detail"] == "Brave Search refused the key; check api_key in the setup."
     assert (arguments.status, arguments.body["code"]) == (422, "upstream_rejected")
     assert "What Brave says" not in key.text + arguments.text
+
+
+def test_a_stored_key_that_was_replaced_is_read_again(fake: Upstream, secrets: Secrets) -> None:
+    """A 422 about the key does what a 401 does elsewhere."""
+    secrets.put("brave/default", {"setup": {"api_key": "old-token-0123456789"}})
+    fake.replies(answered, refused(422, "SUBSCRIPTION_TOKEN_INVALID"), answered)
+    arguments = {"query": "tea"}
+    assert post(provider, {"arguments": arguments}).status == 200
+    secrets.put("brave/default", {"setup": {"api_key": "new-token-0123456789"}})
+    assert post(provider, {"arguments": arguments}).status == 200
+    keys = [request.headers["x-subscription-token"][:3] for request in fake.requests]
+    assert keys == ["old", "old", "new"]
 
 
 def test_what_the_plan_does_not_hold(fake: Upstream) -> None:
