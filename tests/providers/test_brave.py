@@ -307,19 +307,18 @@ def one_a_second() -> Callable[[Request], Reply]:
 @both
 def test_rate_limit_of_one_request_a_second_is_kept_after_the_first_answer(fake: Upstream, method: str) -> None:
     fake.route(one_a_second())
-    attempts = [ask(method).headers["x-attempts"] for _ in range(3)]
-    assert attempts == ["1", "1", "1"]
-    first, second, third = (request.at for request in fake.requests)
-    assert min(second - first, third - second) >= 1.0
-    assert third - first < 2 + 2 * LEEWAY + 1
+    attempts = [ask(method).headers["x-attempts"] for _ in range(2)]
+    assert attempts == ["1", "1"]
+    first, second = (request.at for request in fake.requests)
+    assert 1.0 <= second - first < 1 + LEEWAY + 1
 
 
 def test_rate_limit_of_one_request_a_second_is_survived_by_calls_that_come_at_once(fake: Upstream) -> None:
     """Nothing is known yet, so all are sent; those that are refused then go one a second."""
     fake.route(one_a_second())
-    with ThreadPoolExecutor(4) as pool:
-        replies = list(pool.map(lambda _: ask(), range(4)))
-    assert [reply.status for reply in replies] == [200] * 4
+    with ThreadPoolExecutor(3) as pool:
+        replies = list(pool.map(lambda _: ask(), range(3)))
+    assert [reply.status for reply in replies] == [200] * 3
     assert max(int(reply.headers["x-attempts"]) for reply in replies) == 2
 
 
