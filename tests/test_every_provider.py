@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from devtools.pages.providers import judge_of
 from integrations import Provider
 from integrations.provider import Method
 
@@ -163,6 +164,22 @@ def test_there_are_tests_of_it(provider: Provider) -> None:
     source = (ROOT / "tests" / "providers" / f"test_{provider.name}.py").read_text()
     for kind in ("sent", "comes_back", "rejected", "rate_limit", "failure", "malformed", "timeout"):
         assert re.search(rf"def test_\w*{kind}", source), kind
+
+
+@every_provider
+def test_the_judge_of_its_tests_is_declared_and_true(provider: Provider) -> None:
+    """The page about providers repeats it: a fixture of that judge is what the tests ask for."""
+    path = ROOT / "tests" / "providers" / f"test_{provider.name}.py"
+    declared = judge_of(path)
+    assert declared, 'say what judges the tests: JUDGE = {"kind": ..., "name": ..., "fixture": ...}'
+    tree = ast.parse(path.read_text())
+    asked = {
+        argument.arg for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for argument in node.args.args
+    }
+    assert declared["fixture"] in asked
+    if declared["kind"] == "contract":
+        # In the call of the fixture that reads it, and in the declaration itself.
+        assert [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)].count(declared["name"]) > 1
 
 
 # What our own code must not do while it is imported: read the environment, open a socket, start a thread.

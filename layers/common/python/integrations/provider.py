@@ -46,7 +46,7 @@ def _not_a_boolean(value: Any) -> Any:
     return value
 
 
-def _names_of_fields(model: type[BaseModel]) -> dict[str, str]:
+def names_of_fields(model: type[BaseModel]) -> dict[str, str]:
     """Give the field for each name its value may be sent under."""
     names = {}
     for name, info in model.model_fields.items():
@@ -80,7 +80,7 @@ class Arguments(BaseModel):
     def _null_is_absent(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not any(value is None for value in data.values()):
             return data
-        fields, names = cls.model_fields, _names_of_fields(cls)
+        fields, names = cls.model_fields, names_of_fields(cls)
         return {
             name: value
             for name, value in data.items()
@@ -125,7 +125,7 @@ class Method(NamedTuple):
     @property
     def argument_names(self) -> dict[str, str]:
         """Give the field for each name an argument may be sent under."""
-        return _names_of_fields(self.arguments)
+        return names_of_fields(self.arguments)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
