@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.support.stack",
     "tests.support.artifact",
     "tests.support.peers",
+    "tests.support.ffmpeg",
 ]
 
 
