@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from mimetypes import MimeTypes
 from typing import Literal, NamedTuple, Self
 
 from pydantic import (
@@ -38,7 +37,7 @@ from integrations.errors import (
     UpstreamRejected,
 )
 from integrations.findings import finding, sentence
-from integrations.mail import Address, Addresses, FileName, Mailbox
+from integrations.mail import Address, Addresses, FileName, Mailbox, MediaType, media_type_of
 from integrations.tcp import Connection, Tcp
 
 PORTS = (25, 465, 587, 2525)
@@ -85,15 +84,11 @@ provider = Provider(
 )
 
 
-# Not multipart and message: those would be taken for parts of this message.
-_MEDIA_TYPE = r"^(application|audio|font|image|model|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}$"
-
-
 class Attachment(Arguments):
     filename: FileName = Field(description="What the file is called: a plain name, without a folder.", min_length=1)
     content: str = Field(description="The file in base64.")
-    content_type: str | None = Field(
-        None, description="What the file is, such as application/pdf; by its name when left out.", pattern=_MEDIA_TYPE
+    content_type: MediaType | None = Field(
+        None, description="What the file is, such as application/pdf; by its name when left out."
     )
 
     @field_validator("content")
@@ -113,8 +108,7 @@ class Attachment(Arguments):
     @property
     def media_type(self) -> str:
         """Give what the file is, of a packed file only that it is bytes."""
-        guess, coding = MimeTypes().guess_type(self.filename)
-        return self.content_type or (guess if guess and not coding else "application/octet-stream")
+        return self.content_type or media_type_of(self.filename) or "application/octet-stream"
 
 
 class SendArguments(Arguments):

@@ -10,7 +10,7 @@ import itertools
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -128,7 +128,7 @@ class Http:
         json: Any = None,
         form: dict[str, Any] | None = None,
         files: list[Upload] | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> _R:
         """Send a POST with JSON, or with a form and the files in it, and give its answer as a `reply`.
 
@@ -179,11 +179,10 @@ class Http:
         urls: list[str],
         reply: type[_R],
         max_bytes: int | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         **content: Any,
     ) -> _R:
-        headers = self._headers() | (headers or {})
-        accept, guarded = reply.media_type, bool(self.place)
+        headers, accept, guarded = {**self._headers(), **(headers or {})}, reply.media_type, bool(self.place)
         if content.get("params"):
             content["params"] = {
                 name: _reveal(value) if isinstance(value, SecretStr) else value

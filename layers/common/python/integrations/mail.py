@@ -5,9 +5,10 @@ The grammar is narrower than RFC 5322: one address, with or without whose it is,
 
 import re
 import unicodedata
+from mimetypes import MimeTypes
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 
@@ -32,6 +33,8 @@ _LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z){_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(?!-)[A-Za-z0-9-]{2,63}(?<!-)")
 _NAMED = re.compile(r'(?:"(?P<quoted>[^"\\<>@]{1,100})"|(?P<plain>[^"\\<>@]{1,100})) ?<(?P<address>[^<>]*)>')
 _FILENAME = re.compile(r'[^"\\/<>:|?*]{1,150}')
+# Not multipart and message: those would be taken for parts of the message itself.
+_MEDIA_TYPE = r"^(application|audio|font|image|model|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}$"
 
 
 def is_text(value: str) -> bool:
@@ -42,6 +45,12 @@ def is_text(value: str) -> bool:
 def is_domain(value: str) -> bool:
     """Say whether it is a domain that mail is sent from or to, in ASCII."""
     return bool(_DOMAIN.fullmatch(value))
+
+
+def media_type_of(filename: str) -> str | None:
+    """Give what a file is by its name; nothing for a packed one, whose name tells of what is in it."""
+    guess, coding = MimeTypes().guess_type(filename)
+    return None if coding else guess
 
 
 def _mailbox(value: Any) -> Mailbox:
@@ -92,3 +101,6 @@ Addresses = Annotated[list[Address], BeforeValidator(_listed)]
 
 FileName = Annotated[str, AfterValidator(_plain_filename)]
 """The name of an attached file, without a folder."""
+
+MediaType = Annotated[str, Field(pattern=_MEDIA_TYPE)]
+"""What an attached file is, such as application/pdf."""
