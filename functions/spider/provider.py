@@ -111,9 +111,7 @@ class LinksArguments(ScrapeArguments):
 
 class ScreenshotArguments(ScrapeArguments):
     limit: int = Field(1, description="How many pages of each website to show at most.", ge=1, le=100)
-    full_page: bool | None = Field(
-        None, description="Whether to show the whole page, not just its top; true by default."
-    )
+    full_page: bool | None = Field(None, description="Whether to show all of the page, not its top; true by default.")
 
 
 class SearchArguments(SpiderArguments):
@@ -170,9 +168,11 @@ class PagesReply(Reply):
 
     @classmethod
     def read(cls, body: bytes) -> Self:
-        """Read the list of pages; that of a search's results is inside `content`."""
+        """Read the list of pages, or the only one; the results of a search are inside `content`."""
         said = strict_json(body)
-        return cls.model_validate({"pages": said["content"] if isinstance(said, dict) and "content" in said else said})
+        if isinstance(said, dict):
+            said = [said] if "url" in said else said.get("content")
+        return cls.model_validate({"pages": said})
 
 
 class TextReply(PagesReply):

@@ -1,7 +1,5 @@
 """What a request's form holds, read by another library than the one that writes it."""
 
-from email import message_from_bytes
-from email.message import Message
 from typing import NamedTuple
 
 from tests.support.upstream import Request
@@ -23,16 +21,19 @@ class Part(NamedTuple):
 
 def parts(request: Request) -> list[Part]:
     """The parts of a request of multipart/form-data, in order."""
-    kind = request.headers["content-type"]
-    assert kind.startswith("multipart/form-data")
-    form = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + request.body)
-    assert not form.defects
-    return [_part(part) for part in form.walk() if part is not form]
+    from werkzeug.http import parse_options_header
+    from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
-
-def _part(part: Message) -> Part:
-    field = part.get_param("name", header="content-disposition")
-    content = part.get_payload(decode=True)
-    assert isinstance(field, str)
-    assert isinstance(content, bytes)
-    return Part(field, content, part.get_filename(), part.get_content_type() if "content-type" in part else None)
+    kind, options = parse_options_header(request.headers["content-type"])
+    assert kind == "multipart/form-data"
+    decoder = MultipartDecoder(options["boundary"].encode())
+    decoder.receive_data(request.body)
+    decoder.receive_data(None)
+    found: list[Part] = []
+    while not isinstance(event := decoder.next_event(), Epilogue):
+        if isinstance(event, Field | File):
+            filename = event.filename if isinstance(event, File) else None
+            found.append(Part(event.name, b"", filename, event.headers.get("content-type")))
+        elif isinstance(event, Data):
+            found[-1] = found[-1]._replace(content=found[-1].content + event.data)
+    return found
