@@ -29,15 +29,21 @@ def _strict_booleans(schema: Any) -> Any:
         return type(schema)(_strict_booleans(item) for item in schema)
     if not isinstance(schema, dict):
         return schema
-    rewritten = {
-        key: value if key in ("metadata", "cls", "config", "default") else _strict_booleans(value)
-        for key, value in schema.items()
-    }
+    rewritten = {key: _strict_below(key, value) for key, value in schema.items()}
     if rewritten.get("type") == "bool":
         return {**rewritten, "strict": True}
     if rewritten.get("type") in ("int", "float"):
         return core_schema.no_info_before_validator_function(_not_a_boolean, rewritten)
     return rewritten
+
+
+def _strict_below(key: str, value: Any) -> Any:
+    if key in ("metadata", "cls", "config", "default"):
+        return value
+    if key == "fields" and isinstance(value, dict):
+        # These keys are names, and a field may be called `metadata` or `default`.
+        return {name: _strict_booleans(field) for name, field in value.items()}
+    return _strict_booleans(value)
 
 
 def _not_a_boolean(value: Any) -> Any:
