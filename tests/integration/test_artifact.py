@@ -287,6 +287,28 @@ def test_wikipedia_reads_the_pages_that_it_finds(run: Callable[..., Function], u
     assert {request.path for request in upstream.requests} == {"/w/api.php"}
 
 
+FEED = '<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>Tea</title></entry></feed>'
+
+
+def test_arxiv_reads_a_feed_with_the_parser_that_it_ships(
+    run: Callable[..., Function], artifact: Artifact, upstream: Upstream
+) -> None:
+    assert (artifact.code["ArxivFunction"] / "defusedxml/__pycache__/ElementTree.cpython-313.pyc").is_file()
+    upstream.replies(reply.content(FEED.encode(), "application/atom+xml"))
+    function = run("ArxivFunction", ARXIV_BASE_URL=upstream.url)
+    result = function.invoke(http_event("arxiv", event("arxiv.search")))
+    assert result.payload["statusCode"] == 200, function.output()
+    assert json.loads(result.payload["body"])["result"][0]["title"] == "Tea"
+
+
+def test_arxiv_refuses_entities_on_lambdas_own_python(run: Callable[..., Function], upstream: Upstream) -> None:
+    entity = '<!DOCTYPE feed [<!ENTITY tea "Tea">]>' + FEED.replace("Tea", "&tea;")
+    upstream.replies(reply.content(entity.encode(), "application/atom+xml"))
+    function = run("ArxivFunction", ARXIV_BASE_URL=upstream.url)
+    result = function.invoke(event("arxiv.search"), seconds=4)
+    assert (result.failed, result.payload["errorType"]) == (True, "UpstreamBadResponse"), function.output()
+
+
 @pytest.fixture
 def mailer(
     run: Callable[..., Function], certificate_authority: trustme.CA, authority_file: Path

@@ -28,6 +28,7 @@ from tests.support.serving import COMMAND, ROOT, environment, integrations
 KEY = "0123456789abcdef"
 SETUP = {"application_id": "TESTAPP", "api_key": KEY}
 SHOWN = {"application_id": "TESTAPP", "api_key": "****cdef"}
+PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
 
 
 def here(home: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -169,7 +170,7 @@ def test_standard_input_that_is_no_json(tmp_path: Path) -> None:
     [
         (["put", "wikipedia"], "wikipedia takes no setup, so it has no default connection"),
         (["get", "wikipedia"], "a named one can pin arguments: add --connection NAME"),
-        (["put", "nobody"], "There is no provider of that name; there are: algolia, email, wikipedia."),
+        (["put", "nobody"], f"There is no provider of that name; there are: {', '.join(PROVIDERS)}."),
         (["list", "nobody"], "There is no provider of that name"),
         (["put", "algolia", "--connection", "a/b"], "A connection's name is 1 to 64"),
         (["put", "algolia", KEY], "unexpected extra argument"),
