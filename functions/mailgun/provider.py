@@ -156,9 +156,8 @@ def send_email(args: SendEmailArguments, http: Http, files: Files, setup: Mailgu
         else:
             return SendEmailOutput(success=True, message_id=sent.id, message=sent.message, domain=domain)
     place: list[str | int] = ["setup", "domain"] if setup.domain else ["arguments", "from"]
-    found = [
-        finding(place, "domain", f"Not a sending domain of the account in the region {setup.region}; see the setup")
-    ]
+    why = f"No sending domain of the account in the region {setup.region}; set domain or region in the setup"
+    found = [finding(place, "domain", why)]
     raise UpstreamRejected(sentence(found), errors=found, upstream_status=NO_SUCH_DOMAIN)
 
 

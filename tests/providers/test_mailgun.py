@@ -16,6 +16,8 @@ from tests.support.contract_peer import ContractPeer
 from tests.support.forms import Part, parts
 from tests.support.upstream import LOOPBACK, Upstream, refused_url
 
+JUDGE = {"kind": "contract", "name": "mailgun/openapi.yaml", "fixture": "contract_peer"}
+
 SETUP = {"api_key": "mailgun-key-0123456789"}
 LEAST = {"from": "ann@example.com", "to": "bob@example.org", "subject": "Hello", "text": "Dear Bob"}
 ANSWER = {"id": "<20301114.1@example.com>", "message": "Queued. Thank you."}
@@ -194,7 +196,8 @@ def test_a_rejected_domain_is_named(
     reply = send(setup=setup, sender=sender)
     assert (reply.status, reply.body["code"], reply.body["upstream_status"]) == (422, "upstream_rejected", 404)
     assert reply.body["errors"][0]["loc"] == place
-    assert reply.body["detail"].endswith("Not a sending domain of the account in the region us; see the setup.")
+    says = "No sending domain of the account in the region us; set domain or region in the setup."
+    assert reply.body["detail"] == f"{'.'.join(place)}: {says}"
 
 
 def test_the_regions() -> None:

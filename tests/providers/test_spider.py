@@ -1,4 +1,4 @@
-"""Spider: what is sent is as the vendor's own client 0.1.88 sends it; no description of the service can judge it."""
+"""Spider: what is sent is as its own client (spider-client 0.1.88) sends it, below /v1; no description judges it."""
 
 import json
 import time
@@ -11,6 +11,8 @@ from functions.spider.provider import provider
 from tests.support import upstream as script
 from tests.support.calls import RESERVE, Response, post
 from tests.support.upstream import Upstream, refused_url
+
+JUDGE = {"kind": "script", "fixture": "upstream"}
 
 SETUP = {"api_key": "spider-key-0123456789"}
 COSTS = {"ai_cost": 0, "bytes_transferred_cost": 0.00002, "compute_cost": 0.00001, "total_cost": 0.00003}
