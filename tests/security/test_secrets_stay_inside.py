@@ -222,6 +222,8 @@ def failing(status: int, **headers: str) -> Callable[[Request], Reply]:
                                        headers)  # fmt: skip
 
 
+TOO_LARGE = 8_000_000  # bytes: more than Lambda can return, so more than any provider takes
+
 FAULTS: dict[str, Callable[[Request], Reply]] = {
     **{f"status {status}": failing(status) for status in (400, 401, 402, 403, 404, 409, 422, 500, 502, 503)},
     "rate limit": failing(429, **{"retry-after": "3600"}),
@@ -242,7 +244,9 @@ FAULTS: dict[str, Callable[[Request], Reply]] = {
     "no HTTP": lambda request: script.raw(mirrored(request).encode()),
     "header without an end": lambda request: script.raw(b"HTTP/1.1 200 OK\r\n" + mirrored(request).encode()),
     "length is wrong": lambda request: script.short_body(script.json({"said": mirrored(request)})),
-    "body too large": lambda request: script.json({"said": mirrored(request) * 20_000}),
+    "body too large": lambda request: script.json(
+        {"said": mirrored(request) * (TOO_LARGE // len(mirrored(request)) + 1)}
+    ),
     "gzip is none": lambda request: script.content(
         mirrored(request).encode(), "application/json", headers={"content-encoding": "gzip"}
     ),

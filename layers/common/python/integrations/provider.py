@@ -29,15 +29,21 @@ def _strict_booleans(schema: Any) -> Any:
         return type(schema)(_strict_booleans(item) for item in schema)
     if not isinstance(schema, dict):
         return schema
-    rewritten = {
-        key: value if key in ("metadata", "cls", "config", "default") else _strict_booleans(value)
-        for key, value in schema.items()
-    }
+    rewritten = {key: _strict_below(key, value) for key, value in schema.items()}
     if rewritten.get("type") == "bool":
         return {**rewritten, "strict": True}
     if rewritten.get("type") in ("int", "float"):
         return core_schema.no_info_before_validator_function(_not_a_boolean, rewritten)
     return rewritten
+
+
+def _strict_below(key: str, value: Any) -> Any:
+    if key in ("metadata", "cls", "config", "default"):
+        return value
+    if key == "fields" and isinstance(value, dict):
+        # These keys are names, and a field may be called `metadata` or `default`.
+        return {name: _strict_booleans(field) for name, field in value.items()}
+    return _strict_booleans(value)
 
 
 def _not_a_boolean(value: Any) -> Any:
@@ -113,7 +119,7 @@ class Method(NamedTuple):
     idempotent: bool
     open_world: bool
     repeatable: bool
-    """Whether sending the same request twice does no more than sending it once."""
+    """Whether sending the same request twice does, and costs, no more than sending it once."""
     files: bool
     """Whether the arguments hold files, which make a call larger than words do."""
 
@@ -183,7 +189,8 @@ class Provider:
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare a method with its effect. What is not read-only says whether it destroys and may be repeated.
 
-        A method that takes `files` in its arguments may be called with as much as Lambda takes.
+        A read whose every request is billed says `idempotent=False`: it is not repeated either. A method that takes
+        `files` in its arguments may be called with as much as Lambda takes.
         """
         if read_only:
             destructive, idempotent = bool(destructive), idempotent is not False
@@ -202,7 +209,7 @@ class Provider:
                 destructive=destructive,
                 idempotent=idempotent,
                 open_world=open_world,
-                repeatable=read_only or idempotent,
+                repeatable=idempotent,
                 files=files,
             )
             self.default_method = self.default_method or function.__name__
