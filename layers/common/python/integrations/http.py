@@ -102,6 +102,19 @@ class Http:
         remembered.append(token)
         return replace(self, bearer=token)
 
+    def within(self, seconds: float) -> "Http":
+        """Give the way with an end of its own, where a caller says how long to wait; the call's deadline holds too."""
+        return replace(self, deadline=min(self.deadline, time.monotonic() + seconds))
+
+    def pause(self, seconds: float) -> bool:
+        """Wait before asking again, as about a job that takes its time. Say whether there is time for a request then.
+
+        Where there is none, the wait is left out.
+        """
+        if time.monotonic() + seconds + SHORTEST_ATTEMPT > self.deadline:
+            return False
+        return not self.ended.wait(seconds)
+
     def get(
         self,
         path: str,
@@ -115,9 +128,12 @@ class Http:
 
         `from_root` says that the path starts at the root of the base URL's host, not below the base URL's own path.
         `max_bytes` bounds this one answer, in place of the provider's bound. Raise the upstream errors of `errors.py`.
+
+        It may be sent again within a method that writes, too: a GET is safe (RFC 9110 section 9.2.1).
         """
         urls = self._urls(path, segments, from_root=from_root)
-        return self._send("GET", urls, reply, max_bytes, params=params)
+        reading = replace(self, repeatable=True)
+        return Http._send(reading, "GET", urls, reply, max_bytes, params=params)
 
     def post(
         self,
