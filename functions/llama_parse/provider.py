@@ -229,6 +229,7 @@ def _submitted(
 
 def _awaited(service: Http, job_id: str, form: Form, handling: Handling) -> Found:
     """Ask about a job, less and less often, until it is finished. Raise DeadlineExceeded."""
+    service = service.repeating()
     waited, pause = 0.0, handling.check_interval
     params = {"expand": form, **handling.scope}
     while not (found := service.get("/parse/{}", job_id, params=params, reply=Found)).job.finished:

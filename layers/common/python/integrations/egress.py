@@ -231,11 +231,6 @@ def _raise_for_status(response: httpx.Response, title: str) -> None:
             f"{title} refused the credentials; check the setup and what its key may do.",
             upstream_status=status,
         )
-    if status == httpx.codes.PAYMENT_REQUIRED:
-        raise UpstreamRejected(
-            f"{title} asks for payment: the account's credit or quota is used up; top it up or change its plan.",
-            upstream_status=status,
-        )
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise UpstreamRateLimited(
             f"{title} asks for fewer calls; call again later.",

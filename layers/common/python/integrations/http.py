@@ -102,6 +102,10 @@ class Http:
         remembered.append(token)
         return replace(self, bearer=token)
 
+    def repeating(self) -> "Http":
+        """Give the way for requests that may be sent again although the method may not: to ask how a job is."""
+        return replace(self, repeatable=True)
+
     def within(self, seconds: float) -> "Http":
         """Give the way with an end of its own, where a caller says how long to wait; the call's deadline holds too."""
         return replace(self, deadline=min(self.deadline, time.monotonic() + seconds))
@@ -128,12 +132,9 @@ class Http:
 
         `from_root` says that the path starts at the root of the base URL's host, not below the base URL's own path.
         `max_bytes` bounds this one answer, in place of the provider's bound. Raise the upstream errors of `errors.py`.
-
-        It may be sent again within a method that writes, too: a GET is safe (RFC 9110 section 9.2.1).
         """
         urls = self._urls(path, segments, from_root=from_root)
-        reading = replace(self, repeatable=True)
-        return Http._send(reading, "GET", urls, reply, max_bytes, params=params)
+        return self._send("GET", urls, reply, max_bytes, params=params)
 
     def post(
         self,
