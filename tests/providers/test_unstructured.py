@@ -191,7 +191,8 @@ def test_upstream_failure_is_not_repeated_because_pages_are_billed(unstructured:
     [
         ("HI-RES", "hi_res"), ("hires", "hi_res"), ("hires_ocr", "hi_res"), ("HighRes", "hi_res"),
         ("high res", "hi_res"), ("ocr", "ocr_only"), ("OCR Only", "ocr_only"), ("ocronly", "ocr_only"),
-        ("od", "od_only"), ("odonly", "od_only"), ("object-detection-only", "od_only"), ("Fast", "fast"), ("auto", "auto"),
+        ("od", "od_only"), ("odonly", "od_only"), ("object-detection-only", "od_only"),
+        ("Fast", "fast"), ("auto", "auto"),
     ],
 )  # fmt: skip
 def test_spellings_of_a_strategy(fake: Upstream, given: str, sent: str) -> None:
