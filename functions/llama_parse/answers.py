@@ -65,6 +65,12 @@ class ParseOutput(Output):
     jobs: list[JobOutput] = Field(description="The job of each file.")
 
 
+class Usage(BaseModel):
+    """What a job cost."""
+
+    credits: float | None = None
+
+
 class Job(Reply):
     """A job, as the service tells it."""
 
@@ -73,7 +79,7 @@ class Job(Reply):
     tier: str | None = None
     name: str | None = None
     error_message: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: Usage | None = None
 
     @property
     def finished(self) -> bool:

@@ -68,15 +68,15 @@ MODES = {
 }
 # Options that need not be asked for: API v2 always does so.
 ALWAYS = ("high_res_ocr", "precise_bounding_box")
+# Options that are or were about the tier: only one of them counts.
+TIERS = {"tier", "fast_mode", "premium_mode", "parse_mode"}
 # Options of API v2, which are passed on.
 OBJECTS = {
     "agentic_options", "crop_box", "fast_options", "input_options", "output_options", "page_ranges",
     "processing_control", "processing_options", "user_metadata",
 }  # fmt: skip
-V2 = OBJECTS | {
-    "client_name", "configuration_id", "disable_cache", "tier", "version", "webhook_configuration_ids",
-    "webhook_configurations",
-}  # fmt: skip
+WORDS = {"client_name", "configuration_id", "tier", "version"}
+V2 = OBJECTS | WORDS | {"disable_cache", "webhook_configuration_ids", "webhook_configurations"}
 # Options that are gone, by what to do about it.
 _REMEDIES = {
     "API v2 has nothing like it, leave it out": [

@@ -9,7 +9,20 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import Field, ValidationError
 
-from functions.llama_parse.names import ALWAYS, CHARTS, GONE, MODES, MOVED, OBJECTS, PROMPTS, READ, TABLES, V2
+from functions.llama_parse.names import (
+    ALWAYS,
+    CHARTS,
+    GONE,
+    MODES,
+    MOVED,
+    OBJECTS,
+    PROMPTS,
+    READ,
+    TABLES,
+    TIERS,
+    V2,
+    WORDS,
+)
 from integrations import Arguments, IntegrationError
 from integrations.errors import InvalidArguments, InvalidSetup
 from integrations.findings import finding, of_validation, sentence
@@ -46,7 +59,10 @@ def read(of_setup: dict[str, Any], of_call: dict[str, Any]) -> tuple[Handling, d
     """
     _read(of_setup, "setup", InvalidSetup)
     _read(of_call, "arguments", InvalidArguments)
-    return _read({**of_setup, **of_call}, "arguments", InvalidArguments)
+    # A tier of the call takes the place of one of the setup, whichever way either is said.
+    tier = TIERS if any(of_call.get(name) for name in TIERS) else frozenset()
+    kept = {name: value for name, value in of_setup.items() if name not in tier}
+    return _read({**kept, **of_call}, "arguments", InvalidArguments)
 
 
 def _read(params: dict[str, Any], where: str, error: type[IntegrationError]) -> tuple[Handling, dict[str, Any]]:
@@ -68,6 +84,8 @@ def _configuration(asked: dict[str, Any], refuse: Refuse) -> dict[str, Any]:
     for name, value in asked.items():
         if name in OBJECTS and not isinstance(value, dict):
             refuse(name, "Not an object")
+        if name in WORDS and not isinstance(value, str):
+            refuse(name, "Not a text")
         if name in V2:
             _merge(made, {name: value})
         elif name in MOVED:

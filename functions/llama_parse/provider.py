@@ -163,7 +163,7 @@ def status(args: StatusArguments, setup: LlamaParseSetup, http: Http) -> StatusO
     handling, _ = read(setup.params or {}, {})
     params = {"expand": "usage", **handling.scope}
     job = _service(setup, http).get("/parse/{}", args.job_id, params=params, reply=Found).job
-    spent = (job.usage or {}).get("credits")
+    spent = job.usage.credits if job.usage else None
     return StatusOutput(**job.facts, finished=job.finished, error_message=job.error_message, credits=spent)
 
 

@@ -85,6 +85,10 @@ Strategy = Annotated[
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 Words = Annotated[list[Word], Field(max_length=100)]
 Characters = Annotated[int, Field(ge=0, le=1_000_000)]
+Margin = Annotated[float, Field(ge=0, le=1000)]
+
+# Unstructured's own library cuts a PDF into pages that it sends one by one, and sends these fields along.
+WITHOUT_EFFECT = "Sent, and without effect: a document is sent whole."
 
 
 class PartitionParams(Arguments):
@@ -131,6 +135,17 @@ class PartitionParams(Arguments):
     overlap_all: bool | None = Field(None, description="Whether chunks of whole elements overlap too.")
     include_orig_elements: bool | None = Field(None, description="Whether chunks hold the elements they are made of.")
     multipage_sections: bool | None = Field(None, description="Whether a section may go over several pages.")
+    do_not_break_similarity_on_footer_header: bool | None = Field(
+        None, description="Whether by_similarity looks past headers and footers."
+    )
+    pdfminer_char_margin: Margin | None = Field(None, description="How near characters of a line are, for fast.")
+    pdfminer_line_margin: Margin | None = Field(None, description="How near lines of a paragraph are, for fast.")
+    pdfminer_line_overlap: Margin | None = Field(None, description="How much characters of a line overlap, for fast.")
+    pdfminer_word_margin: Margin | None = Field(None, description="How near characters of a word are, for fast.")
+    table_ocr_agent: Word | None = Field(None, description="What reads the text of tables in pictures.")
+    split_pdf_page: bool | None = Field(None, description=WITHOUT_EFFECT)
+    split_pdf_concurrency_level: int | None = Field(None, description=WITHOUT_EFFECT, ge=1, le=15)
+    split_pdf_allow_failed: bool | None = Field(None, description=WITHOUT_EFFECT)
     similarity_threshold: float | None = Field(
         None, description="How alike two elements of a chunk must be, for by_similarity.", ge=0, le=1
     )

@@ -430,6 +430,18 @@ def test_the_options_of_the_call_go_before_those_of_the_setup_and_arguments_befo
     }
 
 
+@pytest.mark.parametrize(
+    ("of_setup", "of_call"),
+    [({"fast_mode": True}, {"tier": "agentic"}), ({"tier": "fast"}, {"parse_mode": "parse_page_with_agent"})],
+)
+def test_the_tier_of_the_call_goes_before_that_of_the_setup(
+    fake: Upstream, of_setup: dict[str, Any], of_call: dict[str, Any]
+) -> None:
+    fake.replies(script.json(job()))
+    assert call("submit", file=URL, setup={"params": of_setup}, params=of_call).status == 200
+    assert fake.last.json()["tier"] == "agentic"
+
+
 @pytest.mark.parametrize("where", ["setup", "arguments"])
 def test_an_option_that_is_gone_is_refused_by_name(fake: Upstream, where: str) -> None:
     for name in GONE:
@@ -463,6 +475,7 @@ def test_an_option_that_is_gone_and_asks_for_nothing_is_left_out(fake: Upstream)
         ({"premium_mode": True, "fast_mode": True}, "fast_mode"),
         ({"premium_mode": True, "tier": "fast"}, "premium_mode"),
         ({"output_options": "markdown"}, "output_options"),
+        ({"tier": ["fast"]}, "tier"),
         ({"specialized_chart_parsing_plus": True, "specialized_chart_parsing_agentic": True},
          "specialized_chart_parsing_agentic"),
     ],
@@ -586,6 +599,11 @@ def test_malformed_body(fake: Upstream, method: str, body: script.Message) -> No
     fake.route(lambda _: body)
     reply = call(method)
     assert (reply.status, reply.body["code"]) == (502, "upstream_bad_response")
+
+
+def test_malformed_cost(fake: Upstream) -> None:
+    fake.route(lambda _: script.json({"job": job(usage={"credits": "many"})}))
+    assert call("status").body["code"] == "upstream_bad_response"
 
 
 @pytest.mark.parametrize("method", METHODS)

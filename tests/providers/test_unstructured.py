@@ -79,7 +79,20 @@ EVERY_PARAM: dict[str, Any] = {
     "multipage_sections": False,
     "similarity_threshold": 0.5,
 }
-ONLY_OF_ACCOUNTS = {"vlm_model": "gpt-4o", "vlm_model_provider": "openai"}
+OF_THE_LIBRARY: dict[str, Any] = {
+    "vlm_model": "gpt-4o",
+    "vlm_model_provider": "openai",
+    "do_not_break_similarity_on_footer_header": True,
+    "pdfminer_char_margin": 2.5,
+    "pdfminer_line_margin": 0.5,
+    "pdfminer_line_overlap": 0.25,
+    "pdfminer_word_margin": 0.1,
+    "table_ocr_agent": "tesseract",
+    "split_pdf_page": True,
+    "split_pdf_concurrency_level": 15,
+    "split_pdf_allow_failed": False,
+}
+"""What the vendor's library sends and the API description leaves out."""
 
 
 def fields_of(request: Request) -> dict[str, list[str]]:
@@ -113,11 +126,12 @@ def test_what_is_sent_with_every_argument(unstructured: ContractPeer) -> None:
     assert file_of(request) == ("files", PDF, "paper.pdf", "application/pdf")
 
 
-def test_what_is_sent_for_a_vision_model(fake: Upstream) -> None:
-    """The strategy vlm and its two fields are documented, but are not in the API description."""
+def test_what_is_sent_beyond_the_api_description(fake: Upstream) -> None:
     fake.replies(script.json(ANSWER))
-    assert parse(partition_params={"strategy": "vlm", **ONLY_OF_ACCOUNTS}).status == 200
-    assert fields_of(fake.last) == {"strategy": ["vlm"], "vlm_model": ["gpt-4o"], "vlm_model_provider": ["openai"]}
+    assert parse(partition_params={"strategy": "vlm", **OF_THE_LIBRARY}).status == 200
+    assert fields_of(fake.last) == {name: on_the_wire(value) for name, value in OF_THE_LIBRARY.items()} | {
+        "strategy": ["vlm"]
+    }
 
 
 def test_every_param_is_tried() -> None:
@@ -126,7 +140,7 @@ def test_every_param_is_tried() -> None:
         for name, schema in provider.methods["parse"].arguments.model_json_schema()["$defs"].items()
         if name == "PartitionParams"
     ]
-    assert set(params["properties"]) == EVERY_PARAM.keys() | ONLY_OF_ACCOUNTS.keys()
+    assert set(params["properties"]) == EVERY_PARAM.keys() | OF_THE_LIBRARY.keys()
 
 
 def test_what_is_sent_by_default(unstructured: ContractPeer) -> None:
@@ -205,7 +219,7 @@ def test_spellings_of_a_strategy(fake: Upstream, given: str, sent: str) -> None:
     "params",
     [{"strategy": "slow"}, {"strategy": 1}, {"strategy": True}, {"chunking_strategy": "by_word"}, {"pages": 1},
      {"coordinates": "yes"}, {"max_characters": -1}, {"similarity_threshold": 2}, {"languages": "eng"},
-     {"output_format": "text/html"}],
+     {"output_format": "text/html"}, {"split_pdf_page_range": [1, 2]}],
 )  # fmt: skip
 def test_a_param_that_is_none_is_refused_by_name(fake: Upstream, params: dict[str, Any]) -> None:
     reply = parse(partition_params=params)

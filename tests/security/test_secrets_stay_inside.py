@@ -281,7 +281,7 @@ def test_a_good_answer_that_repeats_what_was_sent(
     A test module names as FIXED the fields that hold a word of the service's protocol: with more in it no answer is
     good.
     """
-    fixed: frozenset[str] = getattr(tests_of(provider), "FIXED", frozenset())
+    fixed: frozenset[str] = getattr(module_of(provider), "FIXED", frozenset())
 
     def repeating(value: Any, words: str) -> Any:
         if isinstance(value, dict):
@@ -300,14 +300,14 @@ def test_a_good_answer_that_repeats_what_was_sent(
     assert calls.make(provider, method, upstream.url, seconds=LONGER) == ["ok", "ok"]
 
 
-def tests_of(provider: Provider) -> ModuleType:
+def module_of(provider: Provider) -> ModuleType:
     """Give the module of the provider's own tests."""
     return importlib.import_module(f"tests.providers.test_{provider.name}")
 
 
 def good(provider: Provider) -> Callable[[Request], Reply]:
     """Give the answer that the provider's own tests have for a good one, or the function that finds it."""
-    module = tests_of(provider)
+    module = module_of(provider)
     answered: Callable[[Request], Reply] | None = getattr(module, "answered", None)
     return answered or (lambda _: script.json(module.ANSWER))
 
