@@ -103,6 +103,23 @@ class Http:
         remembered.append(token)
         return replace(self, bearer=token)
 
+    def repeating(self) -> "Http":
+        """Give the way for requests that may be sent again although the method may not: to ask how a job is."""
+        return replace(self, repeatable=True)
+
+    def within(self, seconds: float) -> "Http":
+        """Give the way with an end of its own, where a caller says how long to wait; the call's deadline holds too."""
+        return replace(self, deadline=min(self.deadline, time.monotonic() + seconds))
+
+    def pause(self, seconds: float) -> bool:
+        """Wait before asking again, as about a job that takes its time. Say whether there is time for a request then.
+
+        Where there is none, the wait is left out.
+        """
+        if time.monotonic() + seconds + SHORTEST_ATTEMPT > self.deadline:
+            return False
+        return not self.ended.wait(seconds)
+
     def get(
         self,
         path: str,

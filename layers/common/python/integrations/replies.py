@@ -65,6 +65,23 @@ class RawReply(Reply):
         return cls(content=body)
 
 
+class TextReply(Reply):
+    """An answer taken as text, in UTF-8. A subclass says its form, as with RawReply."""
+
+    form: ClassVar[str] = "text"
+    media_type: ClassVar[str] = "text/*"
+
+    text: str
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Decode the body. Raise Undecodable where it is not UTF-8."""
+        try:
+            return cls(text=body.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise Undecodable("not UTF-8") from None
+
+
 def strict_json(body: bytes) -> Any:
     """Give the JSON of a body: strict, finite, at most some 200 levels deep. Raise Undecodable."""
     try:
