@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.support.aws",
     "tests.support.stack",
     "tests.support.artifact",
+    "tests.support.network",
 ]
 
 

@@ -69,7 +69,7 @@ def spelled(host: str) -> str:
     name = host.lower()
     if name in _let_pass().names or _is_address(name):
         return name
-    if not name.isascii():
+    if not name.isascii() or "xn--" in name:
         name = _a_label(name)
     if not _NAME.fullmatch(name) or _ENDS_IN_A_NUMBER.fullmatch(name):
         raise Denied("Not the name of a host in the public DNS, nor an IP address in its usual form")
@@ -149,9 +149,10 @@ def _is_address(text: str) -> bool:
 
 
 def _a_label(name: str) -> str:
+    """Give a name in A-labels. What is in them already is read first: what stands there must be a name as well."""
     import idna
 
     try:
-        return idna.encode(name, strict=True).decode()
+        return idna.encode(idna.decode(name, strict=True), strict=True).decode()
     except idna.IDNAError:
         raise Denied("Not a host name of IDNA 2008") from None

@@ -91,6 +91,8 @@ class Http:
 
         try:
             base = str(urls.parsed(url))
+            if "?" in base:
+                raise addresses.Denied("A base URL has no query")
         except addresses.Denied as denied:
             raise _denied(place, f"{denied}") from None
         return replace(self, base_urls=(base.rstrip("/"),), place=place)

@@ -24,7 +24,9 @@ _URL = re.compile(
 )
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]@%]+))(?::(?P<port>[0-9]{1,5}))?")
 # Other hosts of AWS that lead back to a function, perhaps this very one: a call that calls itself has no end.
-_LOOPS = re.compile(r"[a-z0-9-]+\.(?:execute-api\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?|lambda-url\.[a-z0-9-]+\.on\.aws)")
+_LOOPS = re.compile(
+    r"[a-z0-9-]+\.(?:execute-api\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)|lambda-url\.[a-z0-9-]+\.on\.aws)"
+)
 _NEVER = set(' \\<>"^{|}`')
 # Controls, formats, surrogates, private use, and all that separates.
 _NEVER_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp")
@@ -58,8 +60,7 @@ def parsed(text: str, schemes: tuple[str, ...] = HTTPS) -> Url:
     """
     if len(text) > LONGEST:
         raise Denied(f"Longer than {LONGEST:,} characters")
-    if any(char in _NEVER or unicodedata.category(char) in _NEVER_CATEGORIES for char in text):
-        raise Denied("Holds a space, a control character or a character that no URL has")
+    check_characters(text)
     split = _URL.fullmatch(text)
     if split is None:
         raise Denied(f"Not an absolute URL of {' or '.join(schemes)}")
@@ -75,6 +76,12 @@ def parsed(text: str, schemes: tuple[str, ...] = HTTPS) -> Url:
         raise Denied("Leads to a function of AWS, perhaps back here; the operators can let it pass")
     path = quote((split["path"] or "/") + (split["query"] or ""), safe=_KEPT)
     return Url(scheme, host, port, path)
+
+
+def check_characters(text: str) -> None:
+    """Refuse what no URL holds, wherever it stands in it. Raise Denied."""
+    if any(char in _NEVER or unicodedata.category(char) in _NEVER_CATEGORIES for char in text):
+        raise Denied("Holds a space, a control character or a character that no URL has")
 
 
 def _host_and_port(authority: str) -> tuple[str, int | None]:
