@@ -1,7 +1,6 @@
 """URLs that callers may and may not give: the rows of tests/corpora/ssrf.tsv and urls.tsv, and what becomes of them."""
 
 import importlib
-import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +36,16 @@ def _row(line: str) -> Row:
     url, verdict, why = line.split("\t")
     dns, chain = re.search(r"\[dns:([^]]*)\]", why), re.search(r"\[redirect:(.*)\](?: |$)", why)
     return Row(
-        url=re.sub(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})", lambda found: chr(int(found[1] or found[2], 16)), url),
+        url=_unescaped(url),
         verdict=verdict,
         why=why,
         answers=tuple(dns[1].split(",")) if dns else (),
-        chain=tuple(chain[1].split(" -> ")) if chain else (),
+        chain=tuple(map(_unescaped, chain[1].split(" -> "))) if chain else (),
     )
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\x([0-9a-f]{2})|\\u([0-9a-f]{4})", lambda found: chr(int(found[1] or found[2], 16)), text)
 
 
 ROWS = [
@@ -54,14 +57,14 @@ ROWS = [
 
 
 def of_the_web(package: str, row: Row) -> str:
-    """Say what becomes of a row where plain http is open too, with what a resolver answers; redirects are not."""
+    """Say what becomes of a row where plain http is open too, and why, with what a resolver answers."""
     urls, addresses = (importlib.import_module(f"{package}.{name}") for name in ("urls", "addresses"))
     try:
         target = urls.parsed(row.url, urls.WEB)
-        answers = [target.host] if _is_address(target.host) else [*(row.answers or ("93.184.215.14",))]
-        addresses.check(target.host, target.port, answers, urls.OPEN_PORTS)
-    except addresses.Denied:
-        return DENY
+        if row.answers:
+            addresses.check(target.host, target.port, row.answers, urls.OPEN_PORTS)
+    except addresses.Denied as denied:
+        return f"{DENY}: {denied}"
     return ALLOW
 
 
@@ -78,7 +81,7 @@ def fetched(provider: Any, network: Network, row: Row) -> str:
         return redirect(location) if location else text("the web")
 
     network.tls.route(page)
-    reply = post(provider, {"arguments": {"file": row.url}}, method="fetch")
+    reply = post(provider, {"arguments": {"file": row.url}}, method="fetch", seconds=8)
     if reply.status == 200:
         assert reply.body["content"] == "the web"
         return ALLOW
@@ -91,11 +94,3 @@ def fetched(provider: Any, network: Network, row: Row) -> str:
 def verdict_over_https(row: Row) -> str:
     """Say what is to become of a row where only https is open."""
     return row.verdict if row.url.lower().startswith("https:") else DENY
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

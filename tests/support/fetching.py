@@ -84,6 +84,12 @@ def provider_of(package: str) -> Any:
             errors = importlib.import_module(f"{package}.errors")
             raise errors.UrlDenied(f"arguments.url: {denied}.") from None
 
+    @provider.method(read_only=True)  # type: ignore[untyped-decorator]
+    def knock(args: AskArguments, tcp: Any, setup: FetchingSetup) -> AnyOutput:
+        """Hear what a server says that the setup names, by another protocol than HTTP."""
+        with tcp.connected(setup.server_url, 25, ports=(25,), tls=False) as connection:
+            return AnyOutput(value=connection.read_line())
+
     @provider.method(read_only=True, files=True)  # type: ignore[untyped-decorator]
     def make(args: MakeArguments, files: Any) -> MakeOutput:
         """Make files."""

@@ -1,7 +1,7 @@
 """The internet on loopback: names, addresses and what answers there, in place of the standard library's sockets.
 
-A public address is answered by the web, over TLS with a certificate for its name, or in the clear; every other one by
-a canary, which must see nothing. Which addresses are public is written down, not asked of the code that is tested.
+A public address is answered by the web, over TLS with a certificate for its name, or in the clear. Whoever connects to
+another one is noted, and refused. Which addresses are public is written down, not asked of the code that is tested.
 """
 
 import contextlib
@@ -39,13 +39,14 @@ class Network:
 
     tls: Upstream
     plain: Upstream
-    canary: Upstream
     names: dict[str, list[str]] = field(default_factory=dict)
     resolve: Callable[[str], list[str]] | None = None
     asked: list[str] = field(default_factory=list)
     """The names that were looked up."""
     connected: list[tuple[str, int]] = field(default_factory=list)
     """Each address that was connected to, with the port."""
+    inside: list[tuple[str, int]] = field(default_factory=list)
+    """Those among them that no caller may send this bundle to."""
 
     def getaddrinfo(self, host: str, port: int, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
         """Answer as a resolver does: an address in any spelling that the system knows is read, not looked up."""
@@ -59,13 +60,15 @@ class Network:
         ]
 
     def create_connection(self, address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
-        """Connect to the web or to the canary. What the servers do among themselves goes on as ever."""
+        """Connect to the web or to nothing. What the servers do among themselves goes on as ever."""
         host, port = address
         if address in {(LOOPBACK, server.port) for server in (self.tls, self.plain)}:
             return _system_create_connection(address, *arguments, **options)
         self.connected.append((host, port))
-        web = self.tls if port in TLS_PORTS else self.plain
-        server = web if host in ADDRESSES else self.canary
+        if host not in ADDRESSES:
+            self.inside.append((host, port))
+            raise ConnectionRefusedError
+        server = self.tls if port in TLS_PORTS else self.plain
         return _system_create_connection((LOOPBACK, server.port), *arguments, **options)
 
     def forget(self) -> None:
@@ -73,16 +76,6 @@ class Network:
         for seen in (self.names, self.asked, self.connected, self.tls.requests, self.plain.requests):
             seen.clear()
         self.resolve = None
-
-    def pardon(self) -> None:
-        """Forget who came to the canary, where that is what the test is about."""
-        self.canary.connections = 0
-        self.canary.unexpected.clear()
-
-    @property
-    def undisturbed(self) -> bool:
-        """Say whether nobody has come to where callers may not send this bundle."""
-        return self.canary.connections == 0
 
 
 _system_getaddrinfo = socket.getaddrinfo
@@ -99,14 +92,14 @@ def web_context(certificate_authority: "trustme.CA") -> ssl.SSLContext:
 def network(web_context: ssl.SSLContext, authority_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     """Give the internet, whose every page says "the web", for as long as the test takes."""
     monkeypatch.setenv("INTEGRATIONS_CA_FILE", str(authority_file))
-    network = Network(Upstream(tls=web_context), Upstream(), Upstream())
+    network = Network(Upstream(tls=web_context), Upstream())
     for server in (network.tls, network.plain):
         server.route(lambda _: text("the web"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", network.getaddrinfo)
         patch.setattr(socket, "create_connection", network.create_connection)
         yield network
-    for server in (network.tls, network.plain, network.canary):
+    for server in (network.tls, network.plain):
         server.close()
         server.verify()
-    assert network.undisturbed, "someone came to where callers may not send this bundle"
+    assert network.inside == [], "someone came to where callers may not send this bundle"
