@@ -1,4 +1,4 @@
-"""Each clause of the URL policy is needed: without it, a row of the corpus, or a test, that is named here has another end.
+"""Each clause of the URL policy is needed: without it, a row of the corpus or a test, named here, has another end.
 
 A mutant is a copy of the layer's package under another name in which one clause is taken out, by replacing its text.
 """
@@ -17,8 +17,7 @@ import pytest
 
 from tests.security.test_urls import downgraded, led_inside, unguarded
 from tests.support.corpus import ROWS, Row, fetched, of_the_web, verdict_over_https
-from tests.support.fetching import provider as PROVIDER  # noqa: N811  # beside those of the copies
-from tests.support.fetching import provider_of
+from tests.support.fetching import provider, provider_of
 from tests.support.network import PUBLIC, Network
 
 PACKAGE = Path(__file__).parents[2] / "layers/common/python/integrations"
@@ -104,7 +103,8 @@ OF_ROWS = [
     category("Zp", "https://example.com/\u2029"),
     url("two slashes", "://(?P<authority>", ":/{0,2}(?P<authority>", "https:/example.com"),
     url("schemes", "if scheme not in (WEB if passes else schemes):", "if scheme == 'x':", "ftp://example.com/x"),
-    url("https for what is fetched", 'HTTPS = ("https",)', 'HTTPS = ("https", "http")', "http://example.com/", fetched=True),
+    url("https for what is fetched", 'HTTPS = ("https",)', 'HTTPS = ("https", "http")', "http://example.com/",
+        fetched=True),
     url("open ports", "if port not in OPEN_PORTS:", "if not port:", "https://example.com:9001/"),
     url("no other port is open", "frozenset({80,", "frozenset({22, 80,", "https://example.com:22/"),
     url("every port of the web is open", "8080, 8443})", "8080})", "https://example.com:8443/x"),
@@ -251,7 +251,7 @@ def test_a_row_ends_in_another_way_without_the_clause(tmp_path: Path, mutant: Mu
 
 @pytest.mark.parametrize("mutant", [mutant for mutant in OF_ROWS if mutant.fetched], ids=lambda mutant: mutant.clause)
 def test_a_fetched_row_ends_in_another_way_without_the_clause(network: Network, tmp_path: Path, mutant: Mutant) -> None:
-    assert end(fetched, PROVIDER, network, mutant.row) == verdict_over_https(mutant.row)
+    assert end(fetched, provider, network, mutant.row) == verdict_over_https(mutant.row)
     with mutated(mutant, tmp_path) as package:
         assert end(fetched, provider_of(package), network, mutant.row) != verdict_over_https(mutant.row)
     network.inside.clear()
@@ -263,10 +263,26 @@ def test_no_row_ends_in_another_way_in_a_copy_with_every_clause(network: Network
         copied = provider_of(package)
         for row in ROWS[::5]:
             assert end(of_the_web, package, row) == end(of_the_web, "integrations", row)
-            assert end(fetched, copied, network, row) == end(fetched, PROVIDER, network, row)
+            assert end(fetched, copied, network, row) == end(fetched, provider, network, row)
 
 
-def port_of_a_protocol(package: str) -> bool:
+def kept_apart(package: str, network: Network, patch: pytest.MonkeyPatch) -> Any:
+    return downgraded(provider_of(package), network, patch)
+
+
+def tried_first(package: str, network: Network, patch: pytest.MonkeyPatch) -> Any:
+    return unguarded(provider_of(package), network, patch).status
+
+
+def asked_inside(package: str, network: Network, _: pytest.MonkeyPatch) -> Any:
+    return led_inside(provider_of(package), network, "ask").status
+
+
+def knocked_inside(package: str, network: Network, _: pytest.MonkeyPatch) -> Any:
+    return led_inside(provider_of(package), network, "knock").status
+
+
+def another_port(package: str, *_: Any) -> Any:
     """Say whether a port is refused that is not of the protocol."""
     addresses = importlib.import_module(f"{package}.addresses")
     try:
@@ -277,42 +293,27 @@ def port_of_a_protocol(package: str) -> bool:
 
 
 # The clauses that no row is for, with the test that is: what it gives is another thing without the clause.
+# fmt: off
 OF_TESTS: list[tuple[Mutant, Callable[[str, Network, pytest.MonkeyPatch], Any]]] = [
-    (
-        fetching(
-            "no redirect from https to http", "files", 'if secured and target.scheme == "http":', "if not target:", ""
-        ),
-        lambda package, network, patch: downgraded(provider_of(package), network, patch),
-    ),
-    (
-        fetching(
-            "the guard is tried",
-            "egress",
-            'if inside is None or _is_refused(client, f"http://{inside}/"):',
-            "if client:",
-            "",
-        ),
-        lambda package, network, patch: unguarded(provider_of(package), network, patch).status,
-    ),
-    (
-        fetching(
-            "a service of a setup is guarded",
-            "http",
-            "reply.media_type, bool(self.place)",
-            "reply.media_type, False",
-            "",
-        ),
-        lambda package, network, patch: led_inside(provider_of(package), network, "ask").status,
-    ),
-    (
-        fetching("a server of a setup is checked", "tcp", "addresses.check(name, port, answers, ports)", "pass", ""),
-        lambda package, network, patch: led_inside(provider_of(package), network, "knock").status,
-    ),
-    (
-        fetching("only ports of the protocol", "addresses", "if others and port not in ports:", "if not port:", ""),
-        lambda package, network, patch: port_of_a_protocol(package),
-    ),
+    (fetching("no redirect from https to http", "files", 'if secured and target.scheme == "http":', "if not target:",
+              "test_no_redirect_leads_from_https_to_http"), kept_apart),
+    (fetching("the guard is tried", "egress", 'if inside is None or _is_refused(client, f"http://{inside}/"):',
+              "if client:", "test_nothing_is_asked_for_by_a_client_without_the_guard"), tried_first),
+    (fetching("a service of a setup is guarded", "http", "reply.media_type, bool(self.place)",
+              "reply.media_type, False", "test_a_service_of_a_setup_that_leads_inside_is_never_connected_to"),
+     asked_inside),
+    (fetching("a server of a setup is checked", "tcp", "addresses.check(name, port, answers, ports)", "pass",
+              "test_a_service_of_a_setup_that_leads_inside_is_never_connected_to"), knocked_inside),
+    (fetching("only ports of the protocol", "addresses", "if others and port not in ports:", "if not port:",
+              "test_only_the_ports_of_the_protocol_are_open"), another_port),
 ]
+# fmt: on
+
+
+def test_the_tests_that_are_named_are_there() -> None:
+    files = [*Path(__file__).parents[1].rglob("test_*.py")]
+    sources = "".join(file.read_text(encoding="utf-8") for file in files)
+    assert not [mutant.killer for mutant, _ in OF_TESTS if f"def {mutant.killer}(" not in sources]
 
 
 @pytest.mark.parametrize(("mutant", "tried"), OF_TESTS, ids=[mutant.clause for mutant, _ in OF_TESTS])

@@ -1,4 +1,4 @@
-"""The bundle's own bucket: where a file is left that is too large for a reply, and read from that is too large for a call.
+"""The bundle's own bucket, for files that are too large for a reply or for a call.
 
 Its objects expire after a day. The functions may read and write objects and nothing else: without the right to list,
 S3 answers 403 for an object that is not there, so that is what a 403 for an object means here.

@@ -91,10 +91,10 @@ class Http:
 
         try:
             base = str(urls.parsed(url))
-            if "?" in base:
-                raise addresses.Denied("A base URL has no query")
         except addresses.Denied as denied:
             raise _denied(place, f"{denied}") from None
+        if "?" in base:
+            raise _denied(place, "A base URL has no query")
         return replace(self, base_urls=(base.rstrip("/"),), place=place)
 
     def with_bearer(self, token: str) -> "Http":
