@@ -51,6 +51,7 @@ build: $(VENV)/sam/.installed ## Build what `sam deploy` uploads, into .aws-sam 
 bench: setup ## Measure cold starts and warm calls, about six minutes (needs Python 3.13)
 	@$(BIN)/python -m benchmarks.cold_start
 	@$(BIN)/python -m benchmarks.warm
+	@$(BIN)/python -m benchmarks.catalog
 
 .PHONY: lock
 lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.in
@@ -60,6 +61,7 @@ lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.
 	$(COMPILE) --upgrade requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --upgrade requirements/layer.in -c requirements/dev.txt -o layers/common/python/requirements.txt
 	$(COMPILE) --upgrade requirements/arxiv.in -c requirements/dev.txt -o functions/arxiv/requirements.txt
+	$(COMPILE) --upgrade requirements/authorizer.in -c requirements/dev.txt -o functions/authorizer/requirements.txt
 	$(COMPILE) --upgrade requirements/ffmpeg.in -c requirements/dev.txt -o functions/ffmpeg/requirements.txt
 
 .PHONY: clean

@@ -1,6 +1,7 @@
 """What the benchmarks run: the built artifact, the same as SAM's default builder ships it, and Lambda's environment."""
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -34,6 +35,8 @@ class Function:
     handler: str
     layer: Path | None = None
     name: str = "benchmark"
+    over_tls: bool = False
+    """Whether Secrets Manager is spoken to as in AWS, and not in the clear as else on loopback."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class Setting:
     source_only: Path
     upstream: str
     secrets_manager: str
+    secrets_manager_over_tls: str
+    authority: Path
+    """The certificate authority of the latter."""
 
     @property
     def layer(self) -> Path:
@@ -63,6 +69,10 @@ class Setting:
         built = self.source_only if source_only else self.artifact
         folder = built / f"{name.capitalize()}Function"
         return Function(folder, "provider.handler", built / "CommonLayer" / "python", name)
+
+    def other(self, name: str, *, over_tls: bool = False) -> Function:
+        """Give a function that is no provider, as built: it runs without the layer."""
+        return Function(self.artifact / f"{name.capitalize()}Function", "app.handler", name=name, over_tls=over_tls)
 
     def naive(self, *, source_only: bool) -> Function:
         """Give the naive handler on the same libraries."""
@@ -111,7 +121,8 @@ class Setting:
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_ENDPOINT_URL": self.secrets_manager,
+            "AWS_ENDPOINT_URL": self.secrets_manager_over_tls if function.over_tls else self.secrets_manager,
+            **({"AWS_CA_BUNDLE": str(self.authority)} if function.over_tls else {}),
             "POWERTOOLS_SERVICE_NAME": function.name,
             "INTEGRATIONS_PREFIX": "integrations",
             "ALGOLIA_BASE_URL": self.upstream,
@@ -133,7 +144,12 @@ def prepared(artifact: Path | None) -> Iterator[Setting]:
             say("building the artifact")
             artifact = built(folder / "build")
         source_only = _source_only(artifact, folder / "source-only")
-        with _upstream() as upstream, _secrets_manager() as secrets_manager:
+        certificate = _certificate(folder)
+        with (
+            _upstream() as upstream,
+            _secrets_manager() as secrets_manager,
+            _secrets_manager(certificate) as secrets_manager_over_tls,
+        ):
             yield Setting(
                 python=folder / "venv" / "bin" / "python",
                 artifact=artifact,
@@ -142,6 +158,8 @@ def prepared(artifact: Path | None) -> Iterator[Setting]:
                 source_only=source_only,
                 upstream=upstream,
                 secrets_manager=secrets_manager,
+                secrets_manager_over_tls=secrets_manager_over_tls,
+                authority=certificate.authority,
             )
 
 
@@ -195,34 +213,64 @@ def _upstream() -> Iterator[str]:
             process.terminate()
 
 
+@dataclass(frozen=True)
+class _Certificate:
+    """A server's certificate and key, and the authority that has signed it."""
+
+    authority: Path
+    chain: Path
+    key: Path
+
+
+def _certificate(folder: Path) -> _Certificate:
+    import trustme
+
+    authority = trustme.CA()
+    certificate = authority.issue_cert(LOOPBACK)
+    made = _Certificate(folder / "authority.pem", folder / "chain.pem", folder / "key.pem")
+    authority.cert_pem.write_to_path(made.authority)
+    certificate.private_key_pem.write_to_path(made.key)
+    for pem in certificate.cert_chain_pems:
+        pem.write_to_path(made.chain, append=True)
+    return made
+
+
 @contextlib.contextmanager
-def _secrets_manager() -> Iterator[str]:
-    """Run a moto server with one connection for each provider."""
+def _secrets_manager(certificate: _Certificate | None = None) -> Iterator[str]:
+    """Run a moto server with one connection for each provider, and an API key."""
     import boto3
 
     with socket.create_server((LOOPBACK, 0)) as free:
         port = free.getsockname()[1]
     serve = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port)]
+    if certificate:
+        serve += ["--ssl", "--ssl-cert", str(certificate.chain), "--ssl-key", str(certificate.key)]
     with subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(port)
-            endpoint = f"http://{LOOPBACK}:{port}"
+            endpoint = f"{'https' if certificate else 'http'}://{LOOPBACK}:{port}"
             client = boto3.client(
                 "secretsmanager",
                 endpoint_url=endpoint,
                 region_name="us-east-1",
                 aws_access_key_id="testing",
                 aws_secret_access_key="testing",  # noqa: S106  # moto takes any
+                verify=str(certificate.authority) if certificate else None,
             )
-            for name, value in CONNECTIONS.items():
-                client.create_secret(Name=f"integrations/{name}/default", SecretString=json.dumps(value))
+            for name, value in SECRETS.items():
+                client.create_secret(Name=f"integrations/{name}", SecretString=json.dumps(value))
             yield endpoint
         finally:
             process.terminate()
 
 
 SETUP = {"application_id": "EXAMPLEAPP", "api_key": "example-search-key"}
-CONNECTIONS = {"algolia": {"setup": SETUP}, "wikipedia": {"arguments": {"language": "en"}}}
+KEY = "benchmark.of-no-use-but-here"
+SECRETS = {
+    "algolia/default": {"setup": SETUP},
+    "wikipedia/default": {"arguments": {"language": "en"}},
+    "api-keys": {"keys": {"benchmark": {"sha256": hashlib.sha256(KEY.partition(".")[2].encode()).hexdigest()}}},
+}
 
 
 def _wait_for(port: int) -> None:
@@ -259,6 +307,23 @@ def event(provider: str, body: Any) -> dict[str, Any]:
         "isBase64Encoded": False,
     }
 
+
+# The registry's catalog, and what API Gateway asks the authorizer about a call.
+CATALOG = {
+    "version": "2.0",
+    "routeKey": "GET /integrations",
+    "rawPath": "/integrations",
+    "headers": {},
+    "requestContext": {"http": {"method": "GET", "path": "/integrations"}, "requestId": "JKJaXmPLvHcESHA="},
+}
+QUESTION = {
+    "version": "2.0",
+    "type": "REQUEST",
+    "routeKey": "POST /execute/algolia",
+    "rawPath": "/execute/algolia",
+    "headers": {"x-api-key": KEY},
+    "requestContext": {"http": {"method": "POST", "path": "/execute/algolia"}, "requestId": "JKJaXmPLvHcESHA="},
+}
 
 SEARCH = {"index_name": "products", "query": "phone", "hits_per_page": 5}
 ALGOLIA = event("algolia", {"arguments": SEARCH, "setup": SETUP})

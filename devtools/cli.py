@@ -281,16 +281,43 @@ def keys_group() -> None:
     """
 
 
-@keys_group.command("create")
+@keys_group.command(
+    "create",
+    epilog=_examples(
+        "integrations keys create --label 'the shop'                         every call, until it is revoked",
+        "integrations keys create --scope wikipedia --scope algolia.search   these calls and no other",
+        "integrations keys create --scope '*.search' --expires 30d           what every provider calls search",
+        "integrations keys create --expires 2027-01-31 --stack integrations-prod",
+    ),
+)
 @click.option("--label", metavar="TEXT", help="What the key is for; `list` shows it.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="PROVIDER[.METHOD]",
+    help="What the key may call, instead of everything; may be repeated. * stands for any characters, ? for one.",
+)
+@click.option(
+    "--expires", metavar="WHEN", help="30d, 12h, a day (it ends as that day starts in UTC) or an ISO 8601 moment."
+)
 @_in_stack
 @_told
-def create_key(label: str | None, stack: str | None) -> None:
-    """Make a key and print it, once, as ID.SECRET."""
+def create_key(label: str | None, scopes: tuple[str, ...], expires: str | None, stack: str | None) -> None:
+    """Make a key and print it, once, as ID.SECRET.
+
+    With scopes the key calls those methods only, and sees nothing else in the catalog and the tools.
+    """
     from devtools import keys
 
     key = keys.generate()
-    _open_store(stack).update(API_KEYS, lambda stored: keys.added(stored, key, label))
+    entry = keys.record(
+        key,
+        label,
+        keys.read_scopes(scopes) if scopes else None,
+        None if expires is None else keys.read_expiry(expires),
+    )
+    _open_store(stack).update(API_KEYS, lambda stored: keys.added(stored, entry))
     click.echo(key)
 
 
@@ -298,11 +325,11 @@ def create_key(label: str | None, stack: str | None) -> None:
 @_in_stack
 @_told
 def list_keys(stack: str | None) -> None:
-    """List the keys: id, day and label."""
+    """List the keys: id, when it was made, when it is over, what it may call, label."""
     from devtools import keys
 
-    for key_id, record in keys.records(_open_store(stack).get(API_KEYS)).items():
-        click.echo(" ".join([key_id, record["created"], record.get("label", "")]).rstrip())
+    for line in keys.listing(keys.records(_open_store(stack).get(API_KEYS))):
+        click.echo(line)
 
 
 @keys_group.command("revoke")
@@ -310,7 +337,7 @@ def list_keys(stack: str | None) -> None:
 @_in_stack
 @_told
 def revoke_key(key_id: str, stack: str | None) -> None:
-    """Revoke the key ID. A deployed stack takes it for up to 60 seconds more."""
+    """Revoke the key ID, as `list` shows it. A deployed stack takes it for up to 60 seconds more."""
     from devtools import keys
 
     store = _open_store(stack)

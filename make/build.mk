@@ -25,7 +25,18 @@ build-CommonLayer: | python3.13
 build-%Function: CODE = $(ARTIFACTS_DIR)
 build-%Function: | python3.13
 	$(copy_source)
+	$(call name_modules,$*)
 	$(install_requirements)
+	$(call compile_bytecode,/var/task)
+
+# Of its one requirement, certifi, it is the certificate authorities that are wanted.
+build-AuthorizerFunction: CODE = $(ARTIFACTS_DIR)
+build-AuthorizerFunction: | python3.13
+	$(copy_source)
+	$(call name_modules,Authorizer)
+	$(install_requirements)
+	@sh $(HERE)authorities.sh "$(CODE)/certifi/cacert.pem" "$(CODE)/functions/authorizer/authorities"
+	@rm -rf "$(CODE)/certifi"
 	$(call compile_bytecode,/var/task)
 
 .PHONY: python3.13
@@ -36,6 +47,15 @@ define copy_source
 @mkdir -p "$(CODE)"
 @cp -R . "$(CODE)"
 @find "$(CODE)" -name __pycache__ -prune -exec rm -rf {} +
+endef
+
+# Beside provider.py or app.py, which Lambda loads by its bare name, a function's files are imported by the name that
+# they have in this project: functions.<folder>.<file>. $(1): the folder's name in Pascal case.
+define name_modules
+@folder="$(CODE)/functions/$$(echo "$(1)" | sed 's/\([a-z0-9]\)\([A-Z]\)/\1_\2/g' | tr '[:upper:]' '[:lower:]')"; \
+for file in "$(CODE)"/*.py; do \
+	case "$${file##*/}" in provider.py | app.py) ;; *) mkdir -p "$$folder" && mv "$$file" "$$folder" ;; esac; \
+done
 endef
 
 # Console scripts hold the path of the Python that built them, which nobody runs in Lambda and which would make

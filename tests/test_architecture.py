@@ -80,6 +80,7 @@ def test_the_picture_shows_the_way(way: list[str]) -> None:
 SOCKETS = {
     "egress.py": "HTTP",
     "tcp.py": "what is not HTTP: the one door of the protocol providers, with the same cut-off and the address rule",
+    "authorizer": "the API keys: it runs without the layer, and boto3 would make it start five times slower",
 }
 # Providers that speak another protocol than HTTP, through `tcp: Tcp`.
 PROTOCOLS = {"email": "SMTP"}

@@ -25,6 +25,7 @@ def rows(printed: str, first: str) -> list[list[str]]:
 def test_cold_start_compares_the_providers_with_an_empty_and_a_naive_handler(built: Path) -> None:
     printed = benchmark("cold_start", "--rounds", "1", "--artifact", built)
     times = {row[0]: row[1:] for row in rows(printed, "init and first call")}
+    assert {"registry, catalog", "authorizer, valid key", "authorizer, valid key, over TLS"} <= {*times}
     assert {"empty handler", "algolia, setup in the call", "algolia, stored connection", "naive, source only"} <= {
         *times
     }
@@ -34,6 +35,9 @@ def test_cold_start_compares_the_providers_with_an_empty_and_a_naive_handler(bui
     assert int(loaded["algolia, setup in the call, source only"][3]) > int(loaded["algolia, setup in the call"][3])
     aims = {row[0]: row[2:] for row in rows(printed, "aim")}
     assert aims["sources of ours compiled"] == ["0", "yes"]
+    assert {"registry, catalog, times empty handler", "authorizer, valid key, times empty handler"} <= {*aims}
+    assert int(loaded["authorizer, valid key"][4]) < 10, "boto3 would be 190"
+    assert int(loaded["authorizer, valid key, over TLS"][4]) < 10, "TLS is loaded before the first call"
 
 
 def test_warm_compares_with_plain_httpx_in_the_process_and_under_the_runtime_client(built: Path) -> None:
@@ -43,3 +47,12 @@ def test_warm_compares_with_plain_httpx_in_the_process_and_under_the_runtime_cli
         assert times["plain httpx"][0] == "1.00"
         assert re.fullmatch(r"[0-9]+\.[0-9]{2}", times["algolia, setup in the call"][0])
         assert re.fullmatch(r"[0-9]+\.[0-9]{2}", times["wikipedia, three requests"][0])
+
+
+def test_catalog_compares_the_registry_with_making_the_schemas_live() -> None:
+    printed = benchmark("catalog", "--rounds", "1")
+    times = {row[0]: row[1:] for row in rows(printed, "catalog, warm")}
+    assert times["catalog made live"][0] == times["tools made live"][0] == "1.0000"
+    assert 0 < float(times["GET /integrations"][0]) < 1
+    assert 0 < float(times["GET /tools"][0]) < 1
+    assert len(rows(printed, "aim")) == 3

@@ -91,10 +91,45 @@ def test_api_gateway_may_call_the_function_of_each_route(stack: Stack) -> None:
         ), route
 
 
-def test_every_route_but_health_asks_the_authorizer(stack: Stack) -> None:
-    security = {route: operation["security"] for route, operation in stack.routes().items()}
+@pytest.mark.parametrize("parameters", [{}, {"CorsOrigins": "https://a.example", "EnableSearch": "false"}])
+def test_every_route_but_health_asks_the_authorizer(template: Template, parameters: dict[str, str]) -> None:
+    stack = template.deployed(**parameters)
+    security = {route: operation.get("security") for route, operation in stack.routes().items()}
+    assert "$default" in security
     assert security.pop("GET /health") == [{"NONE": []}]
     assert security == {route: [{"Keys": []}] for route in security}
+    # A definition of its own for all operations, or an operation for any method, would be a way round.
+    body = stack.resources["Api"]["Properties"]["Body"]
+    assert "security" not in body
+    assert {"Keys"} == body["components"]["securitySchemes"].keys()
+
+
+# What makes an address that the world can reach, and so would need a test of who may use it.
+DOORS = {"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::Lambda::Permission"}
+
+
+def test_there_is_no_door_but_the_api(stack: Stack) -> None:
+    """No Function URL, least of all one without authorization, no other API and no open permission."""
+    types = {resource["Type"] for resource in stack.resources.values()}
+    reachable = ("AWS::ApiGateway", "AWS::Lambda::Url", "AWS::Lambda::Permission", "AWS::ElasticLoad", "AWS::AppSync")
+    assert {kind for kind in types if kind.startswith(reachable)} == DOORS
+    assert len(stack.of_type("AWS::ApiGatewayV2::Api")) == 1
+    permissions = stack.of_type("AWS::Lambda::Permission")
+    assert permissions
+    for permission in permissions.values():
+        assert permission["Action"] == "lambda:InvokeFunction"
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        assert ":<Api>/" in permission["SourceArn"]
+        assert "FunctionUrlAuthType" not in permission
+
+
+def test_only_the_authorizer_of_the_api_may_be_asked_by_it(stack: Stack) -> None:
+    sources = {
+        permission["SourceArn"].partition(":<Api>/")[2]
+        for permission in stack.of_type("AWS::Lambda::Permission").values()
+        if permission["FunctionName"] in ("<AuthorizerFunction>", "<AuthorizerFunction.Arn>")
+    }
+    assert sources == {"authorizers/*"}
 
 
 def test_the_authorizer_is_asked_for_every_request(stack: Stack) -> None:

@@ -2,37 +2,79 @@
 
 It imports no provider and nothing beyond the standard library. All that it says was written by `integrations sync`:
 the catalog is read at the start, the tools of a format when they are first asked for.
+
+A key that is limited to scopes sees what it may call and nothing else; the rest is as unknown as what does not exist.
 """
 
 import functools
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 _HERE = Path(__file__).parent
 _CATALOG = json.loads((_HERE / "catalog.json").read_text(encoding="utf-8"))
 _HEALTH = json.dumps({"status": "ok", "version": _CATALOG["version"]})
-_LIST = json.dumps(_CATALOG["providers"])
-_ENTRIES = {entry["provider"]: json.dumps(entry) for entry in _CATALOG["providers"]}
-_ETAG = f'"{_CATALOG["etag"]}"'
-
 _FORMATS = _CATALOG["formats"]
 _DEFAULT_LIMIT, _MOST = 100, 500
-# What each tool is, by the name that a language model calls it.
-_TOOLS = {
-    method["tool"]["name"]: {**method["tool"], **method, "provider": entry["provider"], "category": entry["category"]}
-    for entry in _CATALOG["providers"]
-    for method in entry["methods"]
-}
 
 # As the layer has it, which is not on this function's path: its packages would cost more than all the rest here.
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_SCOPE = re.compile(r"[a-z0-9_*?]{1,64}\.[a-z0-9_*?]{1,64}")
 
 Response = dict[str, Any]
 Query = dict[str, str]
+
+
+class View:
+    """What a caller sees of the catalog.
+
+    `entries` holds each provider as JSON and `catalog` all of them; `tools` says what each tool is, by the name that a
+    language model calls it; `defaults` names the default method of each provider, or None.
+    """
+
+    def __init__(self, providers: list[dict[str, Any]], etag: str) -> None:
+        self.catalog = json.dumps(providers)
+        self.entries = {entry["provider"]: json.dumps(entry) for entry in providers}
+        self.defaults = {entry["provider"]: entry["default_method"] for entry in providers}
+        self.tools = {
+            method["tool"]["name"]: {
+                **method["tool"],
+                **method,
+                "provider": entry["provider"],
+                "category": entry["category"],
+            }
+            for entry in providers
+            for method in entry["methods"]
+        }
+        self.etag = f'"{etag}"'
+
+
+_EVERYTHING = View(_CATALOG["providers"], _CATALOG["etag"])
+
+
+@functools.lru_cache(maxsize=64)
+def _view(scopes: tuple[str, ...]) -> View:
+    """Give what a key with these scopes may call. Its tag is that of what it shows, whatever the scopes are called."""
+    import hashlib  # most callers are not limited, and it takes 2 ms to load
+
+    limited = [entry for entry in (_within(scopes, entry) for entry in _CATALOG["providers"]) if entry["methods"]]
+    names = [f"{entry['provider']}.{method['method']}" for entry in limited for method in entry["methods"]]
+    return View(limited, hashlib.sha256(" ".join([_CATALOG["etag"], *names]).encode()).hexdigest()[:16])
+
+
+def _within(scopes: tuple[str, ...], entry: dict[str, Any]) -> dict[str, Any]:
+    """Give a provider's entry with the methods within the scopes; a default method that is not is null."""
+
+    def held(method: str) -> bool:
+        return any(fnmatchcase(f"{entry['provider']}.{method}", scope) for scope in scopes)
+
+    default = entry["default_method"]
+    methods = [method for method in entry["methods"] if held(method["method"])]
+    return {**entry, "default_method": default if held(default) else None, "methods": methods}
 
 
 class _Refused(Exception):
@@ -43,7 +85,9 @@ def handler(event: dict[str, Any], context: Any) -> Response:  # noqa: ARG001  #
     """Answer an event of the HTTP API, payload format 2.0."""
     http = event["requestContext"]["http"]
     query = event.get("queryStringParameters") or {}
-    response = _unless_known(_answer(http["method"], http["path"].removeprefix("/").split("/"), query), event)
+    view = _view_of(event)
+    path = http["path"].removeprefix("/").split("/")
+    response = _unless_known(_answer(view, http["method"], path, query) if view else _unreadable_scopes(), event)
     correlation_id = _correlation_id(event)
     response["headers"]["X-Correlation-Id"] = correlation_id
     if isinstance(response["body"], dict):
@@ -51,38 +95,49 @@ def handler(event: dict[str, Any], context: Any) -> Response:  # noqa: ARG001  #
     return response
 
 
-def _answer(method: str, path: list[str], query: Query) -> Response:
+def _view_of(event: dict[str, Any]) -> View | None:
+    """Give what the caller may see, by the scopes that the authorizer handed over; None where they are damaged."""
+    authorizer = event["requestContext"].get("authorizer") or {}
+    context = authorizer.get("lambda") if isinstance(authorizer, dict) else authorizer
+    if context is None or (isinstance(context, dict) and "scopes" not in context):
+        return _EVERYTHING
+    given = context["scopes"] if isinstance(context, dict) else None
+    scopes = tuple(given.split(" ")) if isinstance(given, str) else ()
+    return _view(scopes) if scopes and all(map(_SCOPE.fullmatch, scopes)) else None
+
+
+def _answer(view: View, method: str, path: list[str], query: Query) -> Response:
     """Answer by the path, then by the HTTP method."""
     match path:
         case _ if "" in path:
             return _not_found()
         case ["health"]:
             return _only("GET", method) or _json(_HEALTH)
-        case ["execute", name] | ["execute", name, _] if name not in _ENTRIES:
-            return _unknown_provider()
+        case ["execute", name] | ["execute", name, _] if name not in view.entries:
+            return _unknown_provider(view)
         case ["execute", _] | ["execute", _, _]:
             # A call of a provider that is there goes to its own function, by a route of its own.
             return _only("POST", method) or _not_deployed()
         case ["tools"]:
-            return _only("GET", method) or _asked(_tools, query)
+            return _only("GET", method) or _asked(_tools, view, query)
         case ["integrations", *names]:
-            return _integrations(method, names, query)
+            return _integrations(view, method, names, query)
         case _:
             return _not_found()
 
 
-def _integrations(method: str, names: list[str], query: Query) -> Response:
+def _integrations(view: View, method: str, names: list[str], query: Query) -> Response:
     match names:
         case []:
-            return _only("GET", method) or _json(_LIST, _ETAG)
-        case [name] | [name, "tool"] | [name, _, "tool"] if name not in _ENTRIES:
-            return _only("GET", method) or _unknown_provider()
+            return _only("GET", method) or _json(view.catalog, view.etag)
+        case [name] | [name, "tool"] | [name, _, "tool"] if name not in view.entries:
+            return _only("GET", method) or _unknown_provider(view)
         case [name]:
-            return _only("GET", method) or _json(_ENTRIES[name], _ETAG)
+            return _only("GET", method) or _json(view.entries[name], view.etag)
         case [name, "tool"]:
-            return _only("GET", method) or _asked(_tool, query, name, None)
+            return _only("GET", method) or _asked(_tool, view, query, name, view.defaults[name])
         case [name, operation, "tool"]:
-            return _only("GET", method) or _asked(_tool, query, name, operation)
+            return _only("GET", method) or _asked(_tool, view, query, name, operation)
         case _:
             return _not_found()
 
@@ -90,25 +145,23 @@ def _integrations(method: str, names: list[str], query: Query) -> Response:
 # Tools.
 
 
-def _tool(query: Query, provider: str, operation: str | None) -> Response:
-    """Give one tool, as it goes into the list of tools of a request."""
+def _tool(view: View, query: Query, provider: str, operation: str | None) -> Response:
+    """Give one tool, as it goes into the list of tools of a request; no operation is a default one out of scope."""
     chosen = _format(_only_parameters(query, "format"))
-    methods = {tool["method"]: name for name, tool in _TOOLS.items() if tool["provider"] == provider}
-    if operation is None:
-        operation = next(entry["default_method"] for entry in _CATALOG["providers"] if entry["provider"] == provider)
-    if operation not in methods:
+    methods = {tool["method"]: tool for tool in view.tools.values() if tool["provider"] == provider}
+    if operation is None or operation not in methods:
         return _unknown_method(methods)
-    tool = _TOOLS[methods[operation]]
+    tool = methods[operation]
     response = _json(json.dumps(_definitions(chosen)[tool["name"]]), f'"{tool["version"]}"')
     response["headers"]["X-Tool-Tokens"] = str(tool["tokens"][chosen])
     return response
 
 
-def _tools(query: Query) -> Response:
+def _tools(view: View, query: Query) -> Response:
     """Give the tools that all filters let pass, a page at a time, in the order of their names."""
     query = _only_parameters(query, "format", "providers", "tools", "category", "read_only", "limit", "cursor")
     chosen, limit, after = _format(query), _limit(query), _position(query)
-    found = sorted(_filtered(query))
+    found = sorted(_filtered(view, query))
     rest = [name for name in found if name > after]
     page = rest[:limit]
     body = {
@@ -117,8 +170,8 @@ def _tools(query: Query) -> Response:
         "total": len(found),
         "next_cursor": _cursor(page[-1]) if len(rest) > limit else None,
     }
-    response = _json(json.dumps(body), _ETAG)
-    response["headers"]["X-Tool-Tokens"] = str(sum(_TOOLS[name]["tokens"][chosen] for name in page))
+    response = _json(json.dumps(body), view.etag)
+    response["headers"]["X-Tool-Tokens"] = str(sum(view.tools[name]["tokens"][chosen] for name in page))
     return response
 
 
@@ -129,16 +182,16 @@ def _definitions(chosen: str) -> dict[str, Any]:
     return definitions
 
 
-def _filtered(query: Query) -> list[str]:
+def _filtered(view: View, query: Query) -> list[str]:
     wanted = {
-        "provider": _names(query, "providers", set(_ENTRIES), "of `GET /integrations`"),
-        "name": _names(query, "tools", set(_TOOLS), "of `GET /tools`"),
-        "category": _names(query, "category", {tool["category"] for tool in _TOOLS.values()}, "of the catalog"),
+        "provider": _names(query, "providers", set(view.entries), "of `GET /integrations`"),
+        "name": _names(query, "tools", set(view.tools), "of `GET /tools`"),
+        "category": _names(query, "category", {tool["category"] for tool in view.tools.values()}, "of the catalog"),
     }
     only_reading = _choice(query, "read_only", "false", ["true", "false"]) == "true"
     return [
         name
-        for name, tool in _TOOLS.items()
+        for name, tool in view.tools.items()
         if (tool["read_only"] or not only_reading)
         and all(names is None or tool[kind] in names for kind, names in wanted.items())
     ]
@@ -147,9 +200,9 @@ def _filtered(query: Query) -> list[str]:
 # The query. What is not understood is refused: a filter with a typing error in it would give too much.
 
 
-def _asked(answer: Callable[..., Response], query: Query, *names: str | None) -> Response:
+def _asked(answer: Callable[..., Response], view: View, query: Query, *names: str | None) -> Response:
     try:
-        return answer(query, *names)
+        return answer(view, query, *names)
     except _Refused as refused:
         name, allowed = refused.args
         problem = _problem(400, "invalid_request", "Invalid request", f"query.{name}: {allowed}.")
@@ -246,21 +299,30 @@ def _unless_known(response: Response, event: dict[str, Any]) -> Response:
     return response
 
 
-def _unknown_provider() -> Response:
+def _unknown_provider(view: View) -> Response:
     return _problem(
         404,
         "unknown_provider",
         "Unknown provider",
-        f"There is no provider of that name; there are: {', '.join(_ENTRIES)}.",
+        f"There is no provider of that name; there are: {', '.join(view.entries)}.",
     )
 
 
-def _unknown_method(methods: dict[str, str]) -> Response:
+def _unknown_method(methods: Iterable[str]) -> Response:
     return _problem(
         404,
         "unknown_method",
         "Unknown method",
         f"The provider has no method of that name; it has: {', '.join(methods)}.",
+    )
+
+
+def _unreadable_scopes() -> Response:
+    return _problem(
+        403,
+        "forbidden",
+        "Forbidden",
+        "The scopes of this API key cannot be read; have one made with `integrations keys create`.",
     )
 
 

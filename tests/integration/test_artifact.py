@@ -1,8 +1,10 @@
 """The code as it is uploaded: what is in it, and what it does behind AWS's own runtime client."""
 
+import dataclasses
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
@@ -17,9 +19,10 @@ from tests.support import mail
 from tests.support import upstream as reply
 from tests.support.artifact import Artifact, build
 from tests.support.aws import Secrets
+from tests.support.keys import Headers, wrong_keys
 from tests.support.runtime_api import Function, Result
 from tests.support.stack import ROOT
-from tests.support.upstream import LOOPBACK, Request, Upstream
+from tests.support.upstream import LOOPBACK, Request, Upstream, server_context
 
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
 EVENTS = sorted(path.stem for path in ROOT.glob("events/*.json"))
@@ -287,6 +290,28 @@ def test_wikipedia_reads_the_pages_that_it_finds(run: Callable[..., Function], u
     assert {request.path for request in upstream.requests} == {"/w/api.php"}
 
 
+FEED = '<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>Tea</title></entry></feed>'
+
+
+def test_arxiv_reads_a_feed_with_the_parser_that_it_ships(
+    run: Callable[..., Function], artifact: Artifact, upstream: Upstream
+) -> None:
+    assert (artifact.code["ArxivFunction"] / "defusedxml/__pycache__/ElementTree.cpython-313.pyc").is_file()
+    upstream.replies(reply.content(FEED.encode(), "application/atom+xml"))
+    function = run("ArxivFunction", ARXIV_BASE_URL=upstream.url)
+    result = function.invoke(http_event("arxiv", event("arxiv.search")))
+    assert result.payload["statusCode"] == 200, function.output()
+    assert json.loads(result.payload["body"])["result"][0]["title"] == "Tea"
+
+
+def test_arxiv_refuses_entities_on_lambdas_own_python(run: Callable[..., Function], upstream: Upstream) -> None:
+    entity = '<!DOCTYPE feed [<!ENTITY tea "Tea">]>' + FEED.replace("Tea", "&tea;")
+    upstream.replies(reply.content(entity.encode(), "application/atom+xml"))
+    function = run("ArxivFunction", ARXIV_BASE_URL=upstream.url)
+    result = function.invoke(event("arxiv.search"), seconds=4)
+    assert (result.failed, result.payload["errorType"]) == (True, "UpstreamBadResponse"), function.output()
+
+
 @pytest.fixture
 def mailer(
     run: Callable[..., Function], certificate_authority: trustme.CA, authority_file: Path
@@ -367,16 +392,122 @@ def test_the_registry_answers_without_the_layer(run: Callable[..., Function]) ->
     assert tools["total"] == len(tools["tools"]) == sum(len(entry["methods"]) for entry in catalog)
 
 
-def test_the_authorizer_knows_a_stored_key_without_the_layer(run: Callable[..., Function], secrets: Secrets) -> None:
-    digest = hashlib.sha256(b"right-secret").hexdigest()
-    secrets.put("api-keys", {"keys": {"me": {"sha256": digest}}})
-    function = run("AuthorizerFunction", AWS_ENDPOINT_URL=secrets.url, INTEGRATIONS_PREFIX="integrations")
-    verdicts = [
-        function.invoke(api_event("POST", "/execute/wikipedia", **{"x-api-key": key})).payload["isAuthorized"]
-        for key in ("me.right-secret", "me.wrong-secret", "you.right-secret", "")
-    ]
-    assert verdicts == [True, False, False, False]
-    assert "right-secret" not in function.output()
+VALID, OTHER = "me.right-secret-0123456789", "you.other-secret-0123456789"
+
+
+def record(key: str, **bounds: Any) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(key.partition(".")[2].encode()).hexdigest(), **bounds}
+
+
+@pytest.fixture
+def authorizer(run: Callable[..., Function], secrets: Secrets) -> Function:
+    """The authorizer as it was uploaded; `me` may call everything, `you` too, `old` no longer, `few` a little."""
+    keys = {
+        "me": record(VALID),
+        "you": record(OTHER),
+        "old": record(VALID, expires="2026-01-01T00:00:00+00:00"),
+        "new": record(VALID, expires="2199-01-01T00:00:00+00:00"),
+        "few": record(VALID, scopes=["algolia", "email.send"]),
+        "odd": record(VALID, scopes=["algolia", 5]),
+    }
+    secrets.put("api-keys", {"keys": keys})
+    return run("AuthorizerFunction", AWS_ENDPOINT_URL=secrets.url, INTEGRATIONS_PREFIX="integrations")
+
+
+def verdict(authorizer: Function, path: str, headers: Headers) -> dict[str, Any]:
+    """Ask with the headers as API Gateway hands them on: lower case, repeated ones joined by a comma."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    answer: dict[str, Any] = authorizer.invoke(api_event("POST", path, **joined)).payload
+    return answer
+
+
+def sent(key: str) -> Headers:
+    return [("x-api-key", key)]
+
+
+def test_a_hundred_wrong_keys_are_closed_by_the_built_authorizer(authorizer: Function) -> None:
+    digest = record(VALID)["sha256"]
+    wrong = wrong_keys(VALID, OTHER, digest)
+    assert len(wrong) == 100
+    for name, headers in wrong.items():
+        assert verdict(authorizer, "/tools", headers) == {"isAuthorized": False, "context": {}}, name
+    assert verdict(authorizer, "/tools", sent(VALID)) == {"isAuthorized": True, "context": {"keyId": "me"}}
+    assert "right-secret" not in authorizer.output()
+
+
+def test_the_built_authorizer_closes_what_is_over_damaged_or_out_of_scope(authorizer: Function) -> None:
+    secret = VALID.partition(".")[2]
+    for key_id, path, is_open in (
+        ("old", "/tools", False),
+        ("new", "/tools", True),
+        ("odd", "/execute/algolia", False),
+        ("few", "/execute/algolia", True),
+        ("few", "/execute/wikipedia", False),
+        ("few", "/execute/email", True),
+        ("few", "/integrations/algolia", True),
+        ("gone", "/tools", False),
+        ("me", "/execute/wikipedia", True),
+    ):
+        assert verdict(authorizer, path, sent(f"{key_id}.{secret}"))["isAuthorized"] is is_open, (key_id, path)
+    assert "damaged" in authorizer.output()
+    assert "expired" in authorizer.output()
+    assert secret not in authorizer.output()
+
+
+def test_the_built_function_closes_a_method_out_of_scope(
+    authorizer: Function, run: Callable[..., Function], upstream: Upstream
+) -> None:
+    function = run("AlgoliaFunction", ALGOLIA_BASE_URL=upstream.url)
+    key = "few." + VALID.partition(".")[2]
+
+    def called(scopes: dict[str, str]) -> Any:
+        asked = http_event("algolia", event("algolia.search"))
+        asked["requestContext"]["authorizer"] = {"lambda": scopes}
+        return function.invoke(asked).payload
+
+    context = verdict(authorizer, "/execute/algolia/search", sent(key))["context"]
+    assert context == {"keyId": "few", "scopes": "algolia.* email.send"}
+    upstream.replies(algolia_hits())
+    assert called(context)["statusCode"] == 200
+    upstream.requests.clear()
+    refused = called(context | {"scopes": "*.send"})
+    assert (refused["statusCode"], json.loads(refused["body"])["code"]) == (403, "forbidden")
+    assert upstream.requests == []
+
+
+def test_the_authorizer_holds_authorities_and_no_package(artifact: Artifact) -> None:
+    code = artifact.code["AuthorizerFunction"]
+    assert {path.name for path in code.iterdir() if path.suffix != ".dist-info"} == {
+        "app.py",
+        "functions",
+        "__pycache__",
+    }
+    module = code / "functions/authorizer"
+    assert {path.name for path in module.iterdir()} == {"secrets_manager.py", "authorities", "__pycache__"}
+    layer = artifact.code["CommonLayer"] / "python/integrations/authorities"
+    assert digests(module / "authorities") == digests(layer)
+
+
+def test_the_authorizer_knows_secrets_manager_by_the_authorities_it_holds(
+    artifact: Artifact, tmp_path: Path, certificate_authority: trustme.CA, authority_file: Path
+) -> None:
+    value = json.dumps({"keys": {"me": record(VALID)}})
+    holding = tmp_path / "code"
+    shutil.copytree(artifact.code["AuthorizerFunction"], holding)
+    folder = holding / "functions/authorizer/authorities"
+    subprocess.run(["sh", ROOT / "make/authorities.sh", authority_file, folder], check=True)
+    with Upstream(tls=server_context(certificate_authority, "localhost")) as server:
+        server.route(lambda _: reply.json({"SecretString": value}))
+        endpoint = f"https://localhost:{server.port}"
+        for code, is_open in ((artifact.code["AuthorizerFunction"], False), (holding, True)):
+            variant = dataclasses.replace(artifact, code={"AuthorizerFunction": code})
+            function = variant.function("AuthorizerFunction", tmp_path / "log", AWS_ENDPOINT_URL=endpoint)
+            assert verdict(function, "/tools", sent(VALID))["isAuthorized"] is is_open, function.output()
+            assert ("SSLCertVerificationError" in function.output()) is not is_open
+            function.close()
+        assert len(server.requests) == 1
 
 
 def test_running_compiles_nothing(run: Callable[..., Function], artifact: Artifact, upstream: Upstream) -> None:

@@ -20,6 +20,7 @@ from tests.support.upstream import Upstream, refused_url
 
 SETUP = {"application_id": "TESTAPP", "api_key": "search-key-0123456789"}
 CALL = {"setup": SETUP, "arguments": {"index_name": "products", "query": "phone"}}
+PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
 FOUND = {"hits": [{"name": "Phöne"}], "query": "phone"}
 
 
@@ -161,7 +162,7 @@ def test_a_failure_is_a_problem_on_standard_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["nobody"], "There is no provider of that name; there are: algolia, email, wikipedia"),
+        (["nobody"], f"There is no provider of that name; there are: {', '.join(PROVIDERS)}"),
         (["registry"], "There is no provider of that name"),
         (["../algolia"], "There is no provider of that name"),
         (["algolia", "-a", "query"], "An argument is KEY=VALUE"),

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.support.serving import COMMAND, ROOT, environment, integrations
 KEY = "0123456789abcdef"
 SETUP = {"application_id": "TESTAPP", "api_key": KEY}
 SHOWN = {"application_id": "TESTAPP", "api_key": "****cdef"}
+PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
 
 
 def here(home: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -169,7 +171,7 @@ def test_standard_input_that_is_no_json(tmp_path: Path) -> None:
     [
         (["put", "wikipedia"], "wikipedia takes no setup, so it has no default connection"),
         (["get", "wikipedia"], "a named one can pin arguments: add --connection NAME"),
-        (["put", "nobody"], "There is no provider of that name; there are: algolia, email, wikipedia."),
+        (["put", "nobody"], f"There is no provider of that name; there are: {', '.join(PROVIDERS)}."),
         (["list", "nobody"], "There is no provider of that name"),
         (["put", "algolia", "--connection", "a/b"], "A connection's name is 1 to 64"),
         (["put", "algolia", KEY], "unexpected extra argument"),
@@ -260,18 +262,133 @@ def test_keys(tmp_path: Path) -> None:
     assert first != second
     key_id, _, secret = first.partition(".")
     listed = integrations(tmp_path, "keys", "list").stdout.splitlines()
-    assert re.fullmatch(rf"{key_id} \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00 the shop", listed[0])
-    assert re.fullmatch(rf"{second.partition('.')[0]} \S+", listed[1])
+    assert listed[0].split() == ["ID", "CREATED", "EXPIRES", "SCOPES", "LABEL"]
+    made = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"
+    assert re.fullmatch(rf"{key_id}  {made}  never    everything  the shop", listed[1])
+    assert re.fullmatch(rf"{second.partition('.')[0]}  {made}  never    everything", listed[2])
     record = stored(tmp_path)["api-keys"]["keys"][key_id]
     assert set(record) == {"sha256", "created", "label"}
     assert secret not in (tmp_path / "secrets.json").read_text()
     assert integrations(tmp_path, "keys", "revoke", key_id).stdout == f"Revoked {key_id}.\n"
     assert [line.split()[0] for line in integrations(tmp_path, "keys", "list").stdout.splitlines()] == [
-        second.partition(".")[0]
+        "ID",
+        second.partition(".")[0],
     ]
     again = integrations(tmp_path, "keys", "revoke", key_id)
     assert (again.returncode, "There is no key with that id" in told(again)) == (1, True)
     assert integrations(tmp_path, "secrets", "list").stdout == "", "keys are no connections"
+
+
+def create(home: Path, *options: str) -> dict[str, Any]:
+    """Make a key and give what is stored of it."""
+    done = here(home, "keys", "create", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    record: dict[str, Any] = stored(home)["api-keys"]["keys"][done.stdout.partition(".")[0]]
+    return record
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["wikipedia"], ["wikipedia.*"]),
+        (["wikipedia.search", "email"], ["wikipedia.search", "email.*"]),
+        (["*.search"], ["*.search"]),
+        (["*"], ["*.*"]),
+        (["wiki*.s?arch"], ["wiki*.s?arch"]),
+    ],
+)
+def test_a_key_is_limited_to_scopes(tmp_path: Path, given: list[str], kept: list[str]) -> None:
+    record = create(tmp_path, *[option for scope in given for option in ("--scope", scope)])
+    assert (set(record), record["scopes"]) == ({"sha256", "created", "scopes"}, kept)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "nobody",
+        "wikipedia.nothing",
+        "Wikipedia",
+        "",
+        ".",
+        ".search",
+        "wikipedia.",
+        "wikipedia.*.x",
+        "wiki[p]edia",
+        "a b",
+    ],
+)
+def test_a_scope_that_fits_nothing_is_refused(tmp_path: Path, scope: str) -> None:
+    done = here(tmp_path, "keys", "create", "--scope", "algolia", "--scope", scope)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--scope 2 fits no method of the bundle. A scope is PROVIDER or PROVIDER.METHOD" in told(done)
+    assert "there are: algolia.search, " in told(done)
+    assert not (tmp_path / "secrets.json").exists()
+
+
+def test_too_many_scopes_are_refused(tmp_path: Path) -> None:
+    done = here(tmp_path, "keys", "create", *["--scope", "algolia"] * 51)
+    assert (done.returncode, "A key takes at most 50 scopes" in told(done)) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2199-01-31", "2199-01-31T00:00:00+00:00"),
+        ("2199-01-31T18:00:00", "2199-01-31T18:00:00+00:00"),
+        ("2199-01-31T18:00:00Z", "2199-01-31T18:00:00+00:00"),
+        ("2199-01-31T18:00:00+05:30", "2199-01-31T12:30:00+00:00"),
+    ],
+)
+def test_a_key_ends_at_a_moment(tmp_path: Path, given: str, kept: str) -> None:
+    assert create(tmp_path, "--expires", given)["expires"] == kept
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("30d", 30 * 86_400), ("12h", 12 * 3600)])
+def test_a_key_ends_after_a_span(tmp_path: Path, given: str, seconds: int) -> None:
+    record = create(tmp_path, "--expires", given)
+    made, over = (datetime.fromisoformat(record[name]) for name in ("created", "expires"))
+    assert abs((over - made).total_seconds() - seconds) <= 1
+    assert record["expires"].endswith("+00:00")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("", "--expires is a span such as 30d"),
+        ("soon", "--expires is a span such as 30d"),
+        ("30", "--expires is a span such as 30d"),
+        ("-1d", "--expires is a span such as 30d"),
+        ("30m", "--expires is a span such as 30d"),
+        ("2027-13-01", "--expires is a span such as 30d"),
+        ("9999999d", "--expires is a span such as 30d"),
+        ("0d", "--expires is not in the future"),
+        ("2020-01-31", "--expires is not in the future"),
+        ("0001-01-01T00:00:00+14:00", "--expires is a span such as 30d"),
+    ],
+)
+def test_an_expiry_that_is_none_is_refused(tmp_path: Path, given: str, why: str) -> None:
+    done = here(tmp_path, "keys", "create", "--expires", given)
+    assert (done.returncode, done.stdout, why in told(done)) == (2, "", True)
+    assert not (tmp_path / "secrets.json").exists()
+
+
+def test_the_list_shows_what_each_key_is_limited_to(tmp_path: Path) -> None:
+    create(tmp_path, "--label", "the shop", "--scope", "wikipedia", "--scope", "*.search", "--expires", "2199-01-31")
+    records = {
+        "over": {"sha256": "0" * 64, "created": "2026-01-01T00:00:00+00:00", "expires": "2026-02-01T00:00:00+00:00"},
+        "damaged": {"sha256": "0" * 64, "created": "2026-01-01T00:00:00+00:00", "scopes": []},
+        "no-record": 5,
+    }
+    LocalStore(tmp_path).update("api-keys", lambda value: {"keys": (value or {})["keys"] | records})
+    heads, *lines = here(tmp_path, "keys", "list").stdout.splitlines()
+    starts = [heads.index(head) for head in ("ID", "CREATED", "EXPIRES", "SCOPES", "LABEL")]
+    columns = list(zip(starts, [*starts[1:], None], strict=True))
+    table = [[line[start:end].strip() for start, end in columns] for line in lines]
+    assert table[0][2:] == ["2199-01-31T00:00:00+00:00", "wikipedia.*,*.search", "the shop"]
+    created = "2026-01-01T00:00:00+00:00"
+    assert table[1] == ["over", created, "2026-02-01T00:00:00+00:00 (over)", "everything", ""]
+    assert table[2] == ["damaged", "-", "damaged", "-", "revoke it and make another one"]
+    assert table[3][0] == "no-record"
 
 
 # The file.
@@ -380,7 +497,13 @@ def test_keys_of_a_stack(tmp_path: Path, stack: Secrets) -> None:
     key = in_stack(stack, tmp_path, "keys", "create", "--stack", "prod").stdout.strip()
     value = json.loads(stack.client.get_secret_value(SecretId="team/prod/api-keys")["SecretString"])
     assert list(value["keys"]) == [key.partition(".")[0]]
-    assert in_stack(stack, tmp_path, "keys", "list", "--stack", "prod").stdout.startswith(key.partition(".")[0])
+    assert key.partition(".")[0] in in_stack(stack, tmp_path, "keys", "list", "--stack", "prod").stdout
+    bounds = ("--scope", "wikipedia", "--expires", "2199-01-31")
+    bounded = in_stack(stack, tmp_path, "keys", "create", *bounds, "--stack", "prod").stdout.partition(".")[0]
+    value = json.loads(stack.client.get_secret_value(SecretId="team/prod/api-keys")["SecretString"])
+    assert value["keys"][bounded]["scopes"] == ["wikipedia.*"]
+    assert value["keys"][bounded]["expires"] == "2199-01-31T00:00:00+00:00"
+    assert in_stack(stack, tmp_path, "keys", "revoke", bounded, "--stack", "prod").returncode == 0
     assert in_stack(stack, tmp_path, "keys", "revoke", key.partition(".")[0], "--stack", "prod").returncode == 0
     assert in_stack(stack, tmp_path, "keys", "list", "--stack", "prod").stdout == ""
 

@@ -83,3 +83,7 @@ def fault(args: WriteArguments) -> AnyOutput:
 roomy = copy.copy(provider)
 """The same provider, which takes larger answers."""
 roomy.max_response_bytes = 20_000_000
+
+paced = copy.copy(provider)
+"""The same provider, whose service asks for a pace."""
+paced.min_interval = 0.3

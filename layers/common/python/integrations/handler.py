@@ -13,6 +13,7 @@ import re
 import sys
 import time
 import uuid
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
@@ -20,6 +21,7 @@ from pydantic_core import from_json
 
 from integrations import findings
 from integrations.errors import (
+    Forbidden,
     IntegrationError,
     InternalError,
     InvalidArguments,
@@ -53,6 +55,7 @@ RESERVE = 1.5
 LONGEST = 27.0
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+_SCOPE = re.compile(r"[a-z0-9_*?]{1,64}\.[a-z0-9_*?]{1,64}")  # as the authorizer hands it over
 
 
 def handle(provider: "Provider", event: Any, context: Any) -> Any:
@@ -68,7 +71,9 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
     fault: Exception | None = None
     try:
         deadline = _deadline(context)
-        method = _method(provider, _method_of_route(provider, event) if http else _method_of_event(event))
+        scopes = _scopes(event) if http else None
+        method = _method(provider, _method_of_route(provider, event) if http else _method_of_event(event), scopes)
+        _check_scopes(provider, method, scopes)
         body = _read_http(method, event) if http else _read_event(event)
         output, secrets = execute(provider, method, body.call(deadline, over_http=http), meter)
         text = _text(output)
@@ -126,12 +131,50 @@ def _is_http(event: Any) -> bool:
     return isinstance(context, dict) and event.get("version") == "2.0" and isinstance(context.get("http"), dict)
 
 
-def _method(provider: "Provider", name: str | None) -> "Method":
-    """Give the method of that name, or the default one. Raise UnknownMethod."""
+def _method(provider: "Provider", name: str | None, scopes: tuple[str, ...] | None) -> "Method":
+    """Give the method of that name, or the default one. Raise UnknownMethod, which names what the caller may call."""
     method = provider.methods.get(provider.default_method if name is None else name)
     if method is None:
-        raise UnknownMethod(f"{provider.name} has no method of that name; it has: {', '.join(provider.methods)}.")
+        held = [known for known in provider.methods if _holds(scopes, provider, known)]
+        if not held:
+            raise _out_of_scope(f"any method of {provider.name}", f"{provider.name}.*")
+        raise UnknownMethod(f"{provider.name} has no method of that name; it has: {', '.join(held)}.")
     return method
+
+
+def _scopes(event: dict[str, Any]) -> tuple[str, ...] | None:
+    """Give the scopes that the authorizer handed over, as globs on `provider.method`; None is everything.
+
+    Other callers have no such context: API Gateway and Function URLs with IAM, and everybody who invokes directly.
+    Raise Forbidden where there is one that cannot be read.
+    """
+    authorizer = event["requestContext"].get("authorizer") or {}
+    context = authorizer.get("lambda") if isinstance(authorizer, dict) else authorizer
+    if context is None or (isinstance(context, dict) and "scopes" not in context):
+        return None
+    given = context["scopes"] if isinstance(context, dict) else None
+    scopes = tuple(given.split(" ")) if isinstance(given, str) else ()
+    if not scopes or not all(map(_SCOPE.fullmatch, scopes)):
+        raise Forbidden("The scopes of this API key cannot be read; have one made with `integrations keys create`.")
+    return scopes
+
+
+def _check_scopes(provider: "Provider", method: "Method", scopes: tuple[str, ...] | None) -> None:
+    """Raise Forbidden where the API key does not hold the method."""
+    if not _holds(scopes, provider, method.name):
+        name = f"{provider.name}.{method.name}"
+        raise _out_of_scope(name, name)
+
+
+def _holds(scopes: tuple[str, ...] | None, provider: "Provider", method: str) -> bool:
+    return scopes is None or any(fnmatchcase(f"{provider.name}.{method}", scope) for scope in scopes)
+
+
+def _out_of_scope(what: str, scope: str) -> Forbidden:
+    return Forbidden(
+        f"The scopes of this API key do not hold {what}; "
+        f"have one made that does, with `integrations keys create --scope '{scope}'`."
+    )
 
 
 def _read_http(method: "Method", event: dict[str, Any]) -> _Body:

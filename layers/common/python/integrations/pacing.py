@@ -7,7 +7,7 @@ The distance holds among the requests with the same credentials of one process, 
 Calls that come at once run in several environments, and none knows of the others. Where the service counts them
 together, an operator lets only one run: `aws lambda put-function-concurrency` for that function, or the stack
 parameter ReservedConcurrency for all. It is no default, because Lambda then turns away what comes meanwhile, and
-because an account must keep 100 executions unreserved, which a new account does not have. A service's own 429 is
+because an account must keep 100 executions unreserved, which a new account may not have. A service's own 429 is
 waited for as ever.
 """
 

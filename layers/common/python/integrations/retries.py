@@ -11,7 +11,7 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, sleep_using_event
 from tenacity.wait import wait_random_exponential
 
-from integrations.errors import IntegrationError, UpstreamRateLimited
+from integrations.errors import IntegrationError, RateLimited, UpstreamRateLimited
 from integrations.http import SHORTEST_ATTEMPT
 
 MAX_ATTEMPTS = 3
@@ -32,7 +32,7 @@ def repeat(
     """Go on after an attempt that failed: that was the first of three.
 
     Each attempt goes to the next of `hosts` hosts; `deadline` is on the monotonic clock, and no wait outlasts a call
-    that has `ended`. Raise the last error.
+    that has `ended`. Raise the last error, or the first where a paced provider's next turn comes too late.
     """
     first = [failed]
 
@@ -60,4 +60,8 @@ def repeat(
         sleep=sleep_using_event(ended),
         reraise=True,
     )
-    return retrying(attempt_after_the_first)
+    try:
+        return retrying(attempt_after_the_first)
+    except RateLimited:
+        # The next turn of a paced provider came too late: what failed before is what the caller should know.
+        raise failed from None
