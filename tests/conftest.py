@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from integrations.bucket import close_client
 from integrations.egress import close_clients
 from integrations.pacing import slots
 from integrations.redaction import remembered
@@ -49,6 +50,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("INTEGRATIONS_LOCAL", "1")
     yield
     connections.forget()
+    close_client()
     close_clients()
     slots.forget()
     remembered.clear()
