@@ -4,6 +4,7 @@ Its objects expire after a day. The functions may read and write objects and not
 S3 answers 403 for an object that is not there, so that is what a 403 for an object means here.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -38,7 +39,8 @@ class Bucket(NamedTuple):
 
         def read() -> tuple[bytes, str] | None:
             found = _s3().get_object(Bucket=self.name, Key=key)
-            with found["Body"] as body:
+            # As a context manager of its own it would give what is below, which does not notice that bytes are missing.
+            with contextlib.closing(found["Body"]) as body:
                 if found["ContentLength"] > max_bytes:
                     return None
                 return b"".join(iter(lambda: body.read(_AT_ONCE), b"")), str(found.get("ContentType", ""))
@@ -48,19 +50,21 @@ class Bucket(NamedTuple):
             raise TooLarge
         return answer
 
-    def put(self, key: str, content: bytes, media_type: str, name: str | None, lives: int) -> str:
-        """Leave an object and give a URL to download it from for some seconds. Raise DependencyUnavailable."""
+    def put(self, key: str, content: bytes, media_type: str, name: str | None) -> None:
+        """Leave an object. Raise DependencyUnavailable."""
         # As an attachment: a page or a drawing with a script is not shown under the address of the bucket.
         disposition = "attachment" + (f"; filename*=UTF-8''{quote(name, safe='')}" if name else "")
 
-        def write() -> str:
-            s3 = _s3()
-            s3.put_object(
+        def write() -> None:
+            _s3().put_object(
                 Bucket=self.name, Key=key, Body=content, ContentType=media_type, ContentDisposition=disposition
             )
-            return str(s3.generate_presigned_url("get_object", {"Bucket": self.name, "Key": key}, ExpiresIn=lives))
 
-        return self._within(write, missing=False)
+        self._within(write, missing=False)
+
+    def presigned(self, key: str, seconds: int) -> str:
+        """Give a URL to download an object from for some time, as long as the role's own credentials hold."""
+        return str(_s3().generate_presigned_url("get_object", {"Bucket": self.name, "Key": key}, ExpiresIn=seconds))
 
     def _within(self, work: Callable[[], _T], *, missing: bool) -> _T:
         """Do the work in time, or without waiting for it any longer: boto3 bounds a byte, not the whole."""
@@ -126,7 +130,10 @@ def _new_client() -> Any:
         connect_timeout=1,
         read_timeout=10,
         retries={"mode": "standard", "total_max_attempts": 2},
-        signature_version="s3v4",  # in some regions a presigned URL would otherwise be signed in the old way
+        signature_version="s3v4",
+        # Left to itself boto3 writes the global endpoint into presigned URLs, which sends a new bucket's reader on to
+        # another host than the one that is signed.
+        s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
     )
     client = boto3.client("s3", config=config)
     silence("boto3", "botocore", "urllib3", "s3transfer")  # at DEBUG they write URLs with their signatures

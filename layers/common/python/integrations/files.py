@@ -155,9 +155,9 @@ class Files:
 
         # The name in the key is what a download is called by programs that do not read the headers.
         key = f"results/{secrets.token_hex(16)}/{made.name or 'file'}"
-        expires = datetime.now(UTC) + URL_LIVES
         bucket = Bucket(self._bucket, self.deadline)
-        url = bucket.put(key, content, made.media_type, made.name, int(URL_LIVES.total_seconds()))
+        bucket.put(key, content, made.media_type, made.name)
+        expires, url = datetime.now(UTC) + URL_LIVES, bucket.presigned(key, int(URL_LIVES.total_seconds()))
         return made.model_copy(update={"url": url, "expires_at": f"{expires:%Y-%m-%dT%H:%M:%SZ}"})
 
     def _takes(self, size: int) -> bool:
