@@ -99,8 +99,8 @@ def new(name: str, title: str | None) -> None:
 def sync(*, check: bool) -> None:
     """Rewrite what is generated from functions/*/provider.py.
 
-    That is template.yaml between its marker lines, the registry's catalog and its tools. A tool that a vendor of
-    language models would refuse is told, and nothing is written.
+    That is template.yaml between its marker lines, the registry's catalog and its tools, and the pages of docs/ that
+    say so at their top. A tool that a vendor of language models would refuse is told, and nothing is written.
     """
     from devtools import sync as generated
     from devtools.project import ROOT

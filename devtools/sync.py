@@ -1,8 +1,8 @@
 """`integrations sync`: what is generated from the providers' declarations.
 
-Between its marker lines template.yaml is written here, and as a whole functions/registry/catalog.json and the tools
-beside it, one file a format. The same providers give the same bytes. A tool that a vendor would refuse is an error, and
-then nothing is written.
+Between its marker lines template.yaml is written here, and as a whole functions/registry/catalog.json, the tools
+beside it, one file a format, and four pages of docs/. The same providers give the same bytes. A tool that a vendor
+would refuse is an error, and then nothing is written.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from devtools import provider_blocks
 from devtools.catalog import catalog, definitions
 from devtools.errors import CommandError
+from devtools.pages import pages
 from devtools.project import FUNCTIONS, TEMPLATE, load_provider, provider_names
 from devtools.tools import compiled_all
 
@@ -34,11 +35,13 @@ def stale() -> list[Path]:
 
 def _stale() -> dict[Path, str]:
     providers = [load_provider(name) for name in provider_names()]
+    tools = compiled_all(providers)
     generated = {
         TEMPLATE: between_markers(TEMPLATE.read_text(encoding="utf-8"), provider_blocks.sections(providers)),
         REGISTRY / "catalog.json": catalog(providers),
+        **pages(providers, tools),
     }
-    for name, text in definitions(compiled_all(providers)).items():
+    for name, text in definitions(tools).items():
         generated[REGISTRY / "tools" / f"{name}.json"] = text
     return {path: text for path, text in generated.items() if not path.exists() or path.read_text("utf-8") != text}
 

@@ -23,6 +23,8 @@ pytest_plugins = [
     "tests.support.stack",
     "tests.support.artifact",
     "tests.support.network",
+    "tests.support.peers",
+    "tests.support.ffmpeg",
 ]
 
 

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from devtools.pages.providers import judge_of
 from integrations import Provider
 from integrations.provider import Method
 
@@ -66,30 +67,39 @@ def test_handler_is_the_last_line(provider: Provider) -> None:
     assert source.rstrip().endswith("\nhandler = provider.handler")
 
 
+# What no file of a provider imports: the environment, and other ways out than `http` and `tcp`.
+FORBIDDEN = {
+    "os", "httpx", "httpcore", "requests", "urllib", "socket", "aiohttp", "boto3", "ssl", "smtplib", "subprocess",
+    "signal", "multiprocessing", "ctypes",
+}  # fmt: skip
+# Who may all the same, and why.
+EXEMPT = {
+    "ffmpeg/process.py": (
+        {"os", "subprocess", "signal"},
+        "runs a program, bounds it and ends it; the operator's choice of the program is read here",
+    ),
+}
+
+
 @every_provider
-def test_file_reads_like_a_spec_sheet(provider: Provider) -> None:
+def test_files_read_like_a_spec_sheet(provider: Provider) -> None:
     """No error is swallowed, nothing is read from the environment, no client but `http` is used."""
-    tree = ast.parse((ROOT / "functions" / provider.name / "provider.py").read_text())
-    assert ast.get_docstring(tree)
-    for node in ast.walk(tree):
-        assert not (
-            isinstance(node, ast.ExceptHandler) and (node.type is None or ast.unparse(node.type) == "Exception")
-        )
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-            roots = {name.split(".")[0] for name in names}
-            assert not roots & {
-                "os",
-                "httpx",
-                "httpcore",
-                "requests",
-                "urllib",
-                "socket",
-                "aiohttp",
-                "boto3",
-                "ssl",
-                "smtplib",
-            }, names
+    for path in (ROOT / "functions" / provider.name).rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), path
+        allowed, _ = EXEMPT.get(f"{provider.name}/{path.name}", (set(), ""))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ExceptHandler):
+                assert node.type is not None, path
+                assert not re.search(r"\b(Base)?Exception\b", ast.unparse(node.type)), path
+            assert not imported(node) & (FORBIDDEN - allowed), path
+
+
+def test_what_is_exempt_needs_to_be() -> None:
+    for name, (allowed, reason) in EXEMPT.items():
+        nodes = list(ast.walk(ast.parse((ROOT / "functions" / name).read_text())))
+        assert set().union(*map(imported, nodes)) & FORBIDDEN == allowed, name
+        assert reason
 
 
 @every_method
@@ -161,8 +171,27 @@ def test_every_event_belongs_to_a_method() -> None:
 @every_provider
 def test_there_are_tests_of_it(provider: Provider) -> None:
     source = (ROOT / "tests" / "providers" / f"test_{provider.name}.py").read_text()
-    for kind in ("sent", "comes_back", "rejected", "rate_limit", "failure", "malformed", "timeout"):
+    kinds = {"sent", "comes_back", "rejected", "rate_limit", "failure", "malformed", "timeout"}
+    if not any(method.open_world for method in provider.methods.values()):
+        kinds.remove("rate_limit")  # what asks nobody is told by nobody to wait
+    for kind in kinds:
         assert re.search(rf"def test_\w*{kind}", source), kind
+
+
+@every_provider
+def test_the_judge_of_its_tests_is_declared_and_true(provider: Provider) -> None:
+    """The page about providers repeats it: a fixture of that judge is what the tests ask for."""
+    path = ROOT / "tests" / "providers" / f"test_{provider.name}.py"
+    declared = judge_of(path)
+    assert declared, 'say what judges the tests: JUDGE = {"kind": ..., "name": ..., "fixture": ...}'
+    tree = ast.parse(path.read_text())
+    asked = {
+        argument.arg for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) for argument in node.args.args
+    }
+    assert declared["fixture"] in asked
+    if declared["kind"] == "contract":
+        # In the call of the fixture that reads it, and in the declaration itself.
+        assert [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)].count(declared["name"]) > 1
 
 
 # What our own code must not do while it is imported: read the environment, open a socket, start a thread.
@@ -216,6 +245,13 @@ def test_generated_files_are_fresh() -> None:
 def described(field: FieldInfo) -> bool:
     """Say whether the field has a text."""
     return bool(field.description)
+
+
+def imported(node: ast.AST) -> set[str]:
+    """Give the first part of each module that a statement imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name.split(".")[0] for alias in node.names}
+    return {(node.module or "").split(".")[0]} if isinstance(node, ast.ImportFrom) else set()
 
 
 def nested(field: FieldInfo) -> bool:

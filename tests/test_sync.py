@@ -23,6 +23,7 @@ from tests.support.serving import copy_of_the_checkout, in_copy
 TEMPLATE = "template.yaml"
 CATALOG = "functions/registry/catalog.json"
 TOOLS = "functions/registry/tools/anthropic.json"
+PAGES = ["docs/differences.md", "docs/errors.md", "docs/providers.md", "docs/tools.md"]
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +43,9 @@ def sync(checkout: Path) -> Callable[..., str]:
 
 
 def test_what_is_committed_is_what_sync_writes(checkout: Path, sync: Callable[..., str]) -> None:
-    before = [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS)]
+    before = [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS, *PAGES)]
     assert sync() == ""
-    assert [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS)] == before
+    assert [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS, *PAGES)] == before
     assert sync("--check") == ""
 
 
@@ -55,6 +56,10 @@ def test_what_is_committed_is_what_sync_writes(checkout: Path, sync: Callable[..
         (TOOLS, "The index to search.", "An index."),
         (TEMPLATE, "CodeUri: functions/algolia/", "CodeUri: functions/elsewhere/"),
         (TEMPLATE, "  Algolia:\n", "  Algoliax:\n"),
+        ("docs/providers.md", "The index to search.", "An index."),
+        ("docs/errors.md", "| 504 |", "| 505 |"),
+        ("docs/tools.md", '"maxLength": 300', '"maxLength": 3000'),
+        ("docs/differences.md", "No reply is compressed.", "Every reply is compressed."),
     ],
 )
 def test_a_stale_file_is_named_and_mended(
@@ -76,11 +81,15 @@ def test_what_is_missing_is_written(checkout: Path, sync: Callable[..., str]) ->
     registry = checkout / "functions" / "registry"
     before = {path: path.read_text() for path in registry.rglob("*.json")}
     assert len(before) == 1 + len(FORMATS)
+    written = {name: (checkout / name).read_text() for name in PAGES}
     shutil.rmtree(registry / "tools")
-    (checkout / CATALOG).unlink()
-    assert f"stale {CATALOG}\nstale functions/registry/tools/openai.json" in sync("--check", status=1)
+    for name in (CATALOG, *PAGES):
+        (checkout / name).unlink()
+    told = sync("--check", status=1)
+    assert all(f"stale {name}\n" in told for name in (CATALOG, "functions/registry/tools/openai.json", *PAGES))
     sync()
     assert {path: path.read_text() for path in registry.rglob("*.json")} == before
+    assert {name: (checkout / name).read_text() for name in PAGES} == written
 
 
 def test_a_tool_that_a_vendor_would_refuse_is_told_and_nothing_is_written(

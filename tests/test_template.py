@@ -201,10 +201,6 @@ def test_the_bucket_answers_over_tls_only(stack: Stack) -> None:
     ]
 
 
-def test_the_bucket_is_told(stack: Stack) -> None:
-    assert stack.outputs["FilesBucket"]["Value"] == "<FilesBucket>"
-
-
 def test_the_authorizer_reads_the_keys_and_the_registry_nothing(template: Template) -> None:
     stack = template.deployed(Prefix="other")
     keys = {("Allow", READ, f"{SECRET}other/api-keys-??????")}
@@ -300,6 +296,7 @@ def test_a_provider_is_told_these_things_only(template: Template, name: str) -> 
         "INTEGRATIONS_ALLOWED_HOSTS": "10.0.0.0/8",
         "INTEGRATIONS_CONTACT": "ops@example.org",
         **({f"{name.upper()}_BASE_URL": ""} if speaks_http(name) else {}),
+        **({"INTEGRATIONS_BUCKET": "<FilesBucket>"} if name in WITH_FILES else {}),
     }
 
 
@@ -335,7 +332,7 @@ def test_a_category_can_be_left_out(template: Template) -> None:
     for category, left_out in categories.items():
         stack = template.deployed(**{f"Enable{pascal(category)}": "false"})
         kept = set(PROVIDERS) - left_out
-        assert stack.outputs.keys() == {"ApiUrl"} | {pascal(name) for name in kept}
+        assert stack.outputs.keys() == {"ApiUrl", "FilesBucket"} | {pascal(name) for name in kept}
         assert stack.of_type("AWS::Lambda::Function").keys() == {f"{pascal(name)}Function" for name in [*kept, *OTHERS]}
         assert stack.routes().keys() == OWN_ROUTES | {
             f"POST /execute/{name}{rest}" for name in kept for rest in ("", "/{method}")
@@ -344,9 +341,10 @@ def test_a_category_can_be_left_out(template: Template) -> None:
         assert not any(f"<{pascal(name)}Function" in named for name in left_out)
 
 
-def test_the_outputs_are_the_url_and_each_providers_function(stack: Stack) -> None:
+def test_the_outputs_are_the_url_the_bucket_and_each_providers_function(stack: Stack) -> None:
     outputs = {name: output["Value"] for name, output in stack.outputs.items()}
     assert outputs.pop("ApiUrl") == "https://<Api>.execute-api.us-east-1.amazonaws.com"
+    assert outputs.pop("FilesBucket") == "<FilesBucket>"
     assert outputs == {pascal(name): f"<{pascal(name)}Function.Arn>" for name in PROVIDERS}
 
 

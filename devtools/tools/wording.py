@@ -23,7 +23,7 @@ _SENTENCES = {
     "minProperties": "At least {} keys.",
     "maxProperties": "At most {} keys.",
 }
-_ORDER = [*_SENTENCES, "enum", "uniqueItems", "additionalProperties", "propertyNames", "default"]
+ORDER = [*_SENTENCES, "enum", "uniqueItems", "additionalProperties", "propertyNames", "default"]
 
 
 def reduced(schema: Schema, keywords: frozenset[str]) -> Schema:
@@ -34,7 +34,7 @@ def reduced(schema: Schema, keywords: frozenset[str]) -> Schema:
         notes += _take_first_branch(node)
     if "prefixItems" in node and "prefixItems" not in keywords:
         notes += _take_items_in_any_order(node)
-    notes += [text for key in _ORDER if key in node.keys() - keywords and (text := in_words(key, node[key]))]
+    notes += [text for key in ORDER if key in node.keys() - keywords and (text := in_words(key, node[key]))]
     kept = {key: value for key, value in node.items() if key in keywords}
     return said(with_children(kept, lambda child: reduced(child, keywords)), *notes)
 

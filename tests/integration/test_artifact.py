@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -366,6 +367,37 @@ def test_nothing_gets_out_of_its_field_on_lambdas_own_python(
         [received] = server.received[before:]
         mail.check_intact(received, field, payload)
     assert taken == mail.TAKEN.get(field, 0)
+
+
+def test_a_folders_other_files_are_where_they_are_imported_from(artifact: Artifact) -> None:
+    for folder in {path.parent for path in ROOT.glob("functions/*/*.py")}:
+        code = artifact.code[function_name(folder.name)]
+        others = {path.name for path in folder.glob("*.py")} - {"provider.py", "app.py"}
+        assert {path.name for path in code.glob("functions/*/*.py")} == others
+        assert {path.parent.name for path in code.glob("functions/*/*.py")} <= {folder.name}
+        assert {path.name for path in code.glob("*.py")} == {path.name for path in folder.glob("*.py")} - others
+    assert (artifact.code["FfmpegFunction"] / "functions/ffmpeg/process.py").is_file()
+
+
+def test_ffmpeg_runs_the_program_that_was_uploaded(run: Callable[..., Function], artifact: Artifact) -> None:
+    (program,) = (artifact.code["FfmpegFunction"] / "imageio_ffmpeg/binaries").glob("ffmpeg-linux-*")
+    assert os.access(program, os.X_OK)
+    function = run("FfmpegFunction", PATH="/nowhere")
+    made = function.invoke(event("ffmpeg.convert"))
+    assert not made.failed, function.output()
+    assert made.payload["mime_type"] == "video/webm"
+    again = event("ffmpeg.probe") | {"arguments": {"file": made.payload["file"]}}
+    described = function.invoke(http_event("ffmpeg", again))
+    assert described.payload["statusCode"] == 200, function.output()
+    assert [stream["codec"] for stream in json.loads(described.payload["body"])["streams"]] == ["vp8", "opus"]
+    refused = function.invoke({"arguments": event("ffmpeg.bash_cmd")["arguments"] | {"cmd": "ls"}})
+    assert (refused.failed, refused.payload["errorType"]) == (True, "CommandDenied")
+
+
+def test_ffmpeg_and_the_layer_fit_together_into_what_lambda_unzips(artifact: Artifact) -> None:
+    code = [artifact.code[name] for name in ("CommonLayer", "FfmpegFunction")]
+    size = sum(path.stat().st_size for folder in code for path in folder.rglob("*") if path.is_file())
+    assert size < 250 * 1024 * 1024
 
 
 def api_event(method: str, path: str, **headers: str) -> dict[str, Any]:

@@ -443,24 +443,11 @@ def test_a_damaged_file_is_told_and_not_overwritten(tmp_path: Path, text: str) -
 
 
 @pytest.fixture
-def stack(secrets: Secrets) -> Iterator[Secrets]:
+def stack(secrets: Secrets) -> Secrets:
     """Give the Secrets Manager of an account with a stack whose prefix is `team/prod`."""
-    from moto.backends import get_backend
-
-    body = {
-        "Parameters": {"Prefix": {"Type": "String", "Default": "integrations"}},
-        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
-    }
-    formation = boto3.client("cloudformation")
-    formation.create_stack(
-        StackName="prod",
-        TemplateBody=json.dumps(body),
-        Parameters=[{"ParameterKey": "Prefix", "ParameterValue": "team/prod"}],
-    )
-    del body["Parameters"]
-    formation.create_stack(StackName="foreign", TemplateBody=json.dumps(body))
-    yield secrets
-    get_backend("cloudformation").reset()
+    secrets.deploy("prod", Prefix="team/prod")
+    secrets.deploy("foreign")
+    return secrets
 
 
 def in_stack(secrets: Secrets, home: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

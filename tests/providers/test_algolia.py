@@ -14,6 +14,8 @@ from tests.support.calls import RESERVE, Response, post
 from tests.support.contract_peer import ContractPeer
 from tests.support.upstream import Upstream, refused_url
 
+JUDGE = {"kind": "contract", "name": "algolia/search.yml", "fixture": "contract_peer"}
+
 SETUP = {"application_id": "TESTAPP", "api_key": "search-key-0123456789"}
 RECORD = {"objectID": "1", "name": "Phone", "price": 19.5, "_highlightResult": {}}
 ANSWER = {
@@ -28,6 +30,7 @@ ANSWER = {
     "facets": {"brand": {"acme": 12, "other": 9}},
     "exhaustive": {"nbHits": True},
 }
+EXAMPLE = script.json(ANSWER)
 
 
 @pytest.fixture

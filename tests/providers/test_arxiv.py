@@ -26,6 +26,8 @@ from tests.support.calls import RESERVE, Response, post
 from tests.support.requirements_of_peers import peer_is_missing
 from tests.support.upstream import Message, Upstream, refused_url
 
+JUDGE = {"kind": "contract", "name": "arxiv/search-xml.yaml", "fixture": "arxiv"}
+
 # Most tests are about something else than the pace, and would wait for it.
 unpaced = copy.copy(provider)
 unpaced.min_interval = 0.0
@@ -69,6 +71,8 @@ def entry(identifier: str = "2101.00001v1", title: str = "A Title", more: str = 
 def pdf(body: bytes = PDF, status: int = 200) -> Message:
     return script.content(body, "application/pdf", status)
 
+
+EXAMPLE = feed(entry())
 
 # By arXiv's own description and manual.
 

@@ -24,6 +24,8 @@ from tests.support.mail import CSV, FIELDS, PAYLOADS, TAKEN, MailServer, Scripte
 from tests.support.processes import free_port
 from tests.support.upstream import LOOPBACK, Upstream, server_context, unanswered_url
 
+JUDGE = {"kind": "server", "name": "aiosmtpd", "fixture": "mail_server"}
+
 PASSWORD = "correct-horse-battery"
 USERS = {"ann": PASSWORD}
 ARGUMENTS = {"from": "ann@example.com", "to": ["bob@example.org"], "subject": "Tea", "text": "At five.\n"}

@@ -12,6 +12,8 @@ from tests.support import upstream as script
 from tests.support.calls import RESERVE, post
 from tests.support.upstream import Request, Upstream
 
+JUDGE = {"kind": "server", "name": "MediaWiki", "fixture": "mediawiki"}
+
 # Against MediaWiki.
 
 

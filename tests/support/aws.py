@@ -27,6 +27,18 @@ class Secrets:
             made = self.client.put_secret_value(SecretId=f"integrations/{name}", SecretString=text)
         return str(made["VersionId"])
 
+    def deploy(self, stack: str, **parameters: str) -> None:
+        """Create a stack that has these parameters and nothing else of ours."""
+        body = {
+            "Parameters": {name: {"Type": "String"} for name in parameters},
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        }
+        boto3.client("cloudformation").create_stack(
+            StackName=stack,
+            TemplateBody=json.dumps(body),
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        )
+
 
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secrets]:
@@ -58,7 +70,8 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secrets]:
     server.shutdown()
     server.server_close()
     thread.join()
-    get_backend("secretsmanager").reset()
+    for service in ("secretsmanager", "cloudformation"):
+        get_backend(service).reset()
 
 
 BUCKET = "the-bundles-bucket"

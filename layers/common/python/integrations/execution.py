@@ -78,8 +78,8 @@ def _offered(
     setup: "Setup | None",
     meter: Meter,
 ) -> dict[str, Any]:
-    """Give what a method may ask for by naming it: its arguments, the setup, and a way to the service."""
-    offered: dict[str, Any] = {"args": arguments, "setup": setup}
+    """Give what a method may ask for by naming it: its arguments, the setup, the time, and a way to the service."""
+    offered: dict[str, Any] = {"args": arguments, "setup": setup, "deadline": call.deadline}
     if "http" in method.parameters:
         offered["http"] = Http(
             provider=provider,

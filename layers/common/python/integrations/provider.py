@@ -46,7 +46,7 @@ def _not_a_boolean(value: Any) -> Any:
     return value
 
 
-def _names_of_fields(model: type[BaseModel]) -> dict[str, str]:
+def names_of_fields(model: type[BaseModel]) -> dict[str, str]:
     """Give the field for each name its value may be sent under."""
     names = {}
     for name, info in model.model_fields.items():
@@ -80,7 +80,7 @@ class Arguments(BaseModel):
     def _null_is_absent(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not any(value is None for value in data.values()):
             return data
-        fields, names = cls.model_fields, _names_of_fields(cls)
+        fields, names = cls.model_fields, names_of_fields(cls)
         return {
             name: value
             for name, value in data.items()
@@ -125,7 +125,7 @@ class Method(NamedTuple):
     @property
     def argument_names(self) -> dict[str, str]:
         """Give the field for each name an argument may be sent under."""
-        return _names_of_fields(self.arguments)
+        return names_of_fields(self.arguments)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -217,9 +217,11 @@ class Provider:
         return functools.partial(handler.handle, self)
 
     def _signature(self, function: Callable[..., Any]) -> tuple[type[Arguments], type[Output]]:
-        """Read `(args: XArguments, http: Http, ...) -> XOutput`; all but the first are optional, in any order.
+        """Read `(args: XArguments, http: Http, files: Files, tcp: Tcp, setup: XSetup, deadline: float) -> XOutput`.
 
-        There are also `files: Files`, `setup: XSetup` and `tcp: Tcp`.
+        All but the first are optional, in any order. `deadline` is when the method must be done, on the monotonic
+        clock; `http`, `files` and `tcp` keep to it by themselves, so only a method that works or waits on its own asks
+        for it.
         """
         name = f"{self.name}.{function.__name__}"
         hints = dict(function.__annotations__)
@@ -230,9 +232,9 @@ class Provider:
             raise TypeError(f"{name}: the return type is a subclass of Output")
         if not function.__doc__:
             raise TypeError(f"{name}: the docstring is what a language model reads; write one")
-        unknown = set(hints) - {"files", "http", "tcp", "setup"}
-        if unknown:
-            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, files, http, tcp and setup")
+        known = ("files", "http", "tcp", "setup", "deadline")
+        if unknown := set(hints) - {*known}:
+            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, {', '.join(known)}")
         unknown = _placeholders(*self.base_urls) - {*self.setup_fields, *arguments.model_fields}
         if unknown:
             raise TypeError(f"{name}: the base URL names unknown fields: {sorted(unknown)}")

@@ -1,0 +1,287 @@
+"""The grammar of filter graphs: read as ffmpeg reads them, checked, and written again.
+
+    graph  = chain *(";" chain)        chain = filter *("," filter)
+    filter = *label name ["=" options] *label
+    options = option *(":" option)     option = [name "="] value
+
+as in "Filtergraph description" of ffmpeg-filters(1), with its two levels of quoting: of the graph, then of the
+options. What is checked is what the program will see, because the graph that it gets is written from what was read.
+
+No filter on the list can open a file, a device or a socket, or load code. Those with some option that does so are held
+to the options named here; a test asks both binaries for the options of all others.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from functions.ffmpeg.refusal import Refused
+
+LONGEST_SIDE = 8192  # pixels, a little over what is called 8K
+FASTEST = 240  # frames per second
+MOST_FILTERS = 60
+_LONGEST_LAYOUT = 32  # pictures in a row of `tile`
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SIZED = _names(
+    """
+    scale zscale crop pad zoompan tile showwaves showwavespic showspectrum showspectrumpic showfreqs showvolume
+    avectorscope xstack
+    """
+)
+_COUNTED = _names("split asplit concat amix amerge join hstack vstack")
+_OF_PICTURES = _names(
+    """
+    alphaextract alphamerge atadenoise avgblur bbox bilateral blackdetect blackframe blend boxblur bwdif cas
+    chromahold chromakey chromanr chromashift colorbalance colorchannelmixer colorcontrast colorcorrect colorhold
+    colorize colorkey colorlevels colormatrix colorspace colortemperature convolution copy cropdetect deband deblock
+    decimate dedot deflate deflicker dejudder delogo despill detelecine dilation doubleweave drawbox drawgrid
+    edgedetect eq erosion estdif exposure extractplanes fade fftdnoiz field fieldmatch fieldorder fillborders format
+    fps framerate framestep freezedetect gblur geq gradfun grayworld hflip histeq histogram hqdn3d hqx hsvhold hsvkey
+    hue huesaturation hysteresis idet inflate interlace kerndeint lagfun lenscorrection limiter loop lumakey lut
+    lutrgb lutyuv maskedmerge median mergeplanes minterpolate mix monochrome mpdecimate negate nlmeans noformat noise
+    normalize null overlay palettegen perspective phase photosensitivity pixelize premultiply prewitt pseudocolor
+    pullup reverse rgbashift roberts rotate sab scdet scroll select separatefields setdar setfield setparams setpts
+    setrange setsar settb shear showinfo shuffleplanes signalstats smartblur sobel stereo3d swaprect swapuv tblend
+    telecine thumbnail tinterlace tmix tonemap tpad transpose trim unpremultiply unsharp v360 vaguedenoiser
+    vectorscope vflip vibrance vignette w3fdif waveform weave xbr xfade yadif
+    """
+)
+_OF_SOUND = _names(
+    """
+    acompressor acontrast acrossfade acrusher adeclick adeclip adelay aderivative adynamicsmooth aecho aemphasis
+    aexciter afade afftdn aformat agate aintegral alimiter allpass aloop anequalizer anlmdn anull apad aphaser
+    apulsator aresample areverse aselect asetnsamples asetpts asetrate asettb ashowinfo asoftclip asplit astats atempo
+    atrim bandpass bandreject bass biquad channelmap channelsplit chorus compand compensationdelay crossfeed
+    crystalizer dcshift deesser dynaudnorm earwax equalizer extrastereo flanger haas headphone highpass highshelf
+    lowpass lowshelf mcompand pan rubberband sidechaincompress sidechaingate silencedetect silenceremove speechnorm
+    stereotools stereowiden superequalizer surround tiltshelf treble tremolo vibrato virtualbass volume volumedetect
+    """
+)
+_WITH_FILES = {
+    "drawtext": _names(
+        """
+        alpha bordercolor borderw box boxborderw boxcolor expansion fix_bounds font fontcolor fontsize line_spacing
+        shadowcolor shadowx shadowy tabsize text text_align x y y_align
+        """
+    ),
+    "curves": _names("all b blue g green interp m master preset r red"),
+    "loudnorm": _names(
+        """
+        I LRA TP dual_mono i linear lra measured_I measured_LRA measured_TP measured_i measured_lra measured_thresh
+        measured_tp offset print_format tp
+        """
+    ),
+    "paletteuse": _names("alpha_threshold bayer_scale diff_mode dither new"),
+    "deshake": _names("blocksize contrast edge h rx ry search w x y"),
+    "selectivecolor": _names("blacks blues correction_method cyans greens magentas neutrals reds whites yellows"),
+    "ebur128": _names("dualmono framelog panlaw peak target"),
+}
+"""Filters of which some option names a file: those of their options that do not, and only by name."""
+
+LARGEST = {
+    **dict.fromkeys((*_OF_PICTURES, *_OF_SOUND, *_WITH_FILES), 1_000_000),
+    **dict.fromkeys(_SIZED, LONGEST_SIDE),
+    **dict.fromkeys(_COUNTED, 100),
+}
+"""Each filter that a command may use, and the largest number in its options."""
+
+ANY_OPTION = frozenset(LARGEST) - frozenset(_WITH_FILES)
+"""Filters that may be given any option they have."""
+
+_LABEL = re.compile(r"\[\s*([A-Za-z0-9_]{1,32}|0:[vas](?::\d{1,2})?|0:\d{1,2})\s*\]\s*")
+_NAME = re.compile(r"\s*([a-z0-9]+(?:_[a-z0-9]+)*)\s*")
+_OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]{0,40})\s*=(.*)", re.DOTALL)
+_LIKE_AN_OPTION = re.compile(r"[\sA-Za-z0-9_./-]*=")
+_VALUE = re.compile(r"[A-Za-z0-9_ .,:;+*/()|!=#@^\[\]?-]*")
+_LIKE_A_PATH = re.compile(r"(?:^|[|=,:; (])[./]*/|//|\.\./")
+_TEXT = re.compile(r"[^\x00-\x1f\x7f$`<>|;&{}\\]*")
+
+# A number, where one can be: a colour and a size come first, and a name (yuv420p, c0) is not one.
+_NUMBER = re.compile(
+    r"(?P<colour>#[0-9A-Fa-f]{3,8}\b|0x[0-9A-Fa-f]{6}(?:[0-9A-Fa-f]{2})?\b)"
+    r"|(?P<width>\d+)x(?P<height>\d+)(?![0-9A-Za-z_])"
+    r"|(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>[A-Za-z_][A-Za-z0-9_]*)?"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+)
+_COLOURS = ("color", "c", "colors")
+_UNITS = (None, "dB", "ms", "s", "us")
+_FRACTION = re.compile(r"(\d{1,6}(?:\.\d{1,4})?)(?:/(\d{1,6}))?")
+
+
+class _Filter(NamedTuple):
+    """One filter, its quotes and backslashes taken away. An option without a name is in its place by order."""
+
+    before: list[str]
+    name: str
+    options: list[tuple[str | None, str]]
+    after: list[str]
+
+
+def checked(text: str) -> str:
+    """Read a graph, and give it as it is to be run. Raise Refused for what no command may have."""
+    chains: list[list[_Filter]] = [[]]
+    reader = _Reader(text)
+    while True:
+        chains[-1].append(_read(reader))
+        if sum(map(len, chains)) > MOST_FILTERS:
+            raise Refused(f"a filter graph has at most {MOST_FILTERS} filters")
+        separator = reader.take()
+        if not separator:
+            break
+        if separator not in ",;":
+            raise Refused("the filter graph is not in order: brackets and quotes must pair")
+        if separator == ";":
+            chains.append([])
+    return ";".join(",".join(map(_written, chain)) for chain in chains)
+
+
+class _Reader:
+    """The text of a graph, taken apart from the left."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.place = 0
+
+    def take(self) -> str:
+        """Give the next character and step over it; nothing at the end."""
+        self.place += 1
+        return self.text[self.place - 1 : self.place]
+
+    def match(self, pattern: re.Pattern[str]) -> str | None:
+        """Step over the pattern and give its first group, if it is next."""
+        found = pattern.match(self.text, self.place)
+        if found is None:
+            return None
+        self.place = found.end()
+        return found[1]
+
+    def token(self) -> str:
+        """Give what comes before the next bare `[`, `]`, `,` or `;`, with one level of quoting taken away."""
+        rest, token = _unquoted(self.text[self.place :], "[],;")
+        self.place = len(self.text) - len(rest)
+        return token
+
+
+def _unquoted(text: str, ends: str) -> tuple[str, str]:
+    r"""Take away one level of quoting as av_get_token() does: `\x` is x, and '...' is what stands in it.
+
+    Give what is left from the first bare end on, and what came before it.
+    """
+    token, place, quoted = [], 0, False
+    while place < len(text) and (quoted or text[place] not in ends):
+        char = text[place]
+        if char == "'":
+            quoted = not quoted
+        elif char == "\\" and not quoted:
+            place += 1
+            token.append(text[place : place + 1])
+        else:
+            token.append(char)
+        place += 1
+    if quoted:
+        raise Refused("a quote in the filter graph is not closed")
+    return text[place:], "".join(token)
+
+
+def _read(reader: _Reader) -> _Filter:
+    reader.match(re.compile(r"(\s*)"))
+    before = list(iter(lambda: reader.match(_LABEL), None))
+    name = reader.match(_NAME)
+    if name is None or name not in LARGEST:
+        raise Refused("a filter is not on the list of those that a command may use")
+    options = []
+    if reader.text[reader.place : reader.place + 1] == "=":
+        reader.take()
+        options = list(_options(name, reader.token().strip()))
+    after = list(iter(lambda: reader.match(_LABEL), None))
+    return _Filter(before, name, options, after)
+
+
+def _options(name: str, text: str) -> Iterator[tuple[str | None, str]]:
+    """Give the options of a filter, each checked."""
+    rest = ":" + text
+    while rest:
+        rest, value = _unquoted_option(rest[1:])
+        key = None
+        if found := _OPTION.fullmatch(value):
+            key, value = found.groups()
+        value = _unquoted(value, "")[1].strip()
+        if key is None and _LIKE_AN_OPTION.match(value):
+            raise Refused("the name of a filter's option may have letters, digits and underscores only")
+        _check(name, key, value)
+        yield key, value
+
+
+def _unquoted_option(text: str) -> tuple[str, str]:
+    """Part an option from the rest. It keeps its quoting, since an "=" in quotes ends no name."""
+    rest, _ = _unquoted(text, ":")
+    return rest, text[: len(text) - len(rest)]
+
+
+def _check(name: str, key: str | None, value: str) -> None:
+    known = _WITH_FILES.get(name)
+    if known is not None and key != "enable" and key not in known:
+        raise Refused("this filter takes only those of its options, by name, that can name no file")
+    if name == "drawtext" and key == "expansion" and value != "none":
+        raise Refused("drawtext draws literal text: its expansion is none")
+    if name == "drawtext" and key == "text":
+        if not _TEXT.fullmatch(value):
+            raise Refused("the text to draw has a character that is not allowed")
+        return
+    if name in ("loop", "aloop") and key in (None, "loop") and value.startswith("-"):
+        raise Refused("a loop in a filter says how often, not for ever")
+    if not _VALUE.fullmatch(value):
+        raise Refused("the value of a filter's option has a character that is not allowed")
+    if _LIKE_A_PATH.search(value):
+        raise Refused("the value of a filter's option looks like a path")
+    if key in ("fps", "framerate", "rate") or (name, key) == ("fps", None):
+        _check_rate(value)
+    else:
+        _check_numbers(name, key, value)
+
+
+def _check_rate(value: str) -> None:
+    if found := _FRACTION.fullmatch(value):
+        rate = float(found[1]) / float(found[2] or 1) if float(found[2] or 1) else FASTEST + 1
+        if rate <= FASTEST:
+            return
+    elif re.fullmatch(r"[a-z_]{1,20}", value):  # ntsc, pal, film, source_fps
+        return
+    raise Refused(f"a frame rate is a number or a fraction of at most {FASTEST}")
+
+
+def _check_numbers(name: str, key: str | None, value: str) -> None:
+    largest = LARGEST[name]
+    for found in _NUMBER.finditer(value):
+        if (found["colour"] or "").startswith("0") and largest <= LONGEST_SIDE and key not in _COLOURS:
+            # The same digits would do as a size.
+            raise Refused("a number in hexadecimal is not allowed in this filter; name the option of a colour")
+        if found["width"]:
+            longest = _LONGEST_LAYOUT if name == "tile" else LONGEST_SIDE
+            if max(int(found["width"]), int(found["height"])) > longest:
+                raise Refused(f"a size in this filter is at most {longest} by {longest}")
+        elif found["number"]:
+            # In the layout of xstack, 0_h0 is a place.
+            if found["unit"] not in _UNITS and not found["unit"].startswith("_"):
+                raise Refused("a number in a filter may have the units dB, s, ms and us only")
+            if float(found["number"]) > largest:
+                raise Refused(f"a number in this filter is at most {largest}")
+
+
+def _written(filter_: _Filter) -> str:
+    options = list(filter_.options)
+    if filter_.name == "drawtext" and ("expansion", "none") not in options:
+        options.append(("expansion", "none"))
+    text = ":".join(_quoted(value, ":") if key is None else f"{key}={_quoted(value, ':')}" for key, value in options)
+    before, after = ("".join(f"[{label}]" for label in labels) for labels in (filter_.before, filter_.after))
+    return f"{before}{filter_.name}{'=' if options else ''}{_quoted(text, '[],;')}{after}"
+
+
+def _quoted(text: str, ends: str) -> str:
+    """Put on one level of quoting."""
+    return "".join(f"\\{char}" if char in f"\\'{ends}" else char for char in text)

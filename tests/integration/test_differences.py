@@ -1,0 +1,152 @@
+"""Each deliberate difference from the original service is what docs/differences/ says: its calls are made.
+
+An entry of those files has `name`, `kind`, `there` and `here`, the two texts of docs/differences.md, and `calls`.
+Values that are JSON stand in a text, since TOML has no null. A call has
+
+* `request`, the method and the target; `body`; `headers`; `key = false` for a call without a key,
+* `answers`, what the service answers: `json`, or `text` of a `type`, and a `status`; without them it answers as to the
+  calls of events/,
+* `requests`, how many requests or messages reached the service, and `logins`, how often a mail server was signed in to,
+* `sent`, a part of the last one,
+* `status`, `reply` (a part of the body), `absent` (texts that are nowhere in it) and `absent_headers`.
+
+`<300 letters>` in a body stands for so many letters, and `...` in a reply for any text.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from devtools.pages import differences
+from devtools.project import provider_names
+from tests.support import upstream as script
+from tests.support.pages import matches
+from tests.support.peers import Peers, answer_examples
+from tests.support.serving import Bundle
+from tests.support.upstream import Message, Upstream
+
+ENTRIES = [(about, entry) for about, path in differences.files().items() for entry in differences.entries(path)]
+KEYS = {
+    "request", "body", "headers", "key", "answers", "requests", "logins", "sent",
+    "status", "reply", "absent", "absent_headers",
+}  # fmt: skip
+
+
+def test_the_list_is_whole() -> None:
+    assert {about for about, _ in ENTRIES} <= {differences.OF_ALL, *provider_names()}
+    names = [(about, entry["name"]) for about, entry in ENTRIES]
+    assert len(set(names)) == len(names)
+    for about, entry in ENTRIES:
+        assert entry["calls"], entry["name"]
+        for call in entry["calls"]:
+            assert {"request", "status"} <= call.keys() <= KEYS, entry["name"]
+            assert call.keys() & {"reply", "sent", "absent", "absent_headers"} or call["status"] in (200, 403), about
+
+
+@pytest.fixture
+def answering(peers: Peers) -> Iterator[Peers]:
+    for server in peers.mail.values():
+        server.received.clear()
+        server.logins.clear()
+    for service in peers.upstreams.values():
+        service.requests.clear()
+    yield peers
+    for name, service in peers.upstreams.items():
+        service.verify()
+        answer_examples(name, service)
+
+
+@pytest.mark.parametrize(("about", "entry"), ENTRIES, ids=[f"{about}: {entry['name']}" for about, entry in ENTRIES])
+def test_it_is_as_the_list_says(documented: Bundle, answering: Peers, about: str, entry: dict[str, Any]) -> None:
+    for call in entry["calls"]:
+        method, _, target = call["request"].partition(" ")
+        name = target.split("/")[2] if target.startswith("/execute/") else ""
+        services = Services(answering, name)
+        if "answers" in call:
+            services.upstream.replies(*map(answer, json.loads(call["answers"])))
+        headers = json.loads(call.get("headers", "{}"))
+        if call.get("key", True):
+            headers["x-api-key"] = documented.key or ""
+        reply = documented.ask(method, target, headers=headers, content=answering.aimed(written(call.get("body", ""))))
+        assert reply.status_code == call["status"], reply.text
+        if "reply" in call:
+            assert_contains(reply.json(), json.loads(call["reply"]))
+        assert not [text for text in call.get("absent", ()) if text in reply.text]
+        assert not [header for header in call.get("absent_headers", ()) if header in reply.headers]
+        services.check(call)
+
+
+def answer(told: dict[str, Any]) -> Message:
+    status = told.get("status", 200)
+    if "text" in told:
+        return script.content(told["text"].encode(), told["type"], status)
+    return script.json(told["json"], status)
+
+
+def written(body: str) -> str:
+    return re.sub(r"<(\d+) letters>", lambda found: "x" * int(found[1]), body)
+
+
+def assert_contains(given: Any, part: Any) -> None:
+    """Assert that `given` has all that `part` has; a list has as many items."""
+    if isinstance(part, dict):
+        assert isinstance(given, dict)
+        for name, value in part.items():
+            assert name in given, f"{name} is not among {sorted(given)}"
+            assert_contains(given[name], value)
+    elif isinstance(part, list):
+        assert isinstance(given, list)
+        assert len(given) == len(part), given
+        for item, wanted in zip(given, part, strict=True):
+            assert_contains(item, wanted)
+    elif isinstance(part, str):
+        assert matches(part, given), f"{given!r} is not {part!r}"
+    else:
+        assert given == part
+
+
+class Services:
+    """What the calls of one entry reached: the upstream of a provider, or the mail servers."""
+
+    def __init__(self, peers: Peers, name: str) -> None:
+        self._mail = peers.mail.values()
+        self._upstream = peers.upstreams.get(name)
+
+    @property
+    def upstream(self) -> Upstream:
+        assert self._upstream is not None, (
+            "only a service that speaks HTTP and is no real server can be told its answers"
+        )
+        return self._upstream
+
+    def check(self, call: dict[str, Any]) -> None:
+        """Assert what the call says of them, and start counting anew."""
+        requests = list(self._requests())
+        if "requests" in call:
+            assert len(requests) == call["requests"]
+        if "sent" in call:
+            assert_contains(requests[-1], json.loads(call["sent"]))
+        if "logins" in call:
+            assert sum(len(server.logins) for server in self._mail) == call["logins"]
+        if self._upstream:
+            self._upstream.requests.clear()
+        for server in self._mail:
+            server.received.clear()
+            server.logins.clear()
+
+    def _requests(self) -> Iterator[dict[str, Any]]:
+        for request in self._upstream.requests if self._upstream else ():
+            body = request.json() if request.body else None
+            yield {"path": request.path, "query": request.query, "headers": request.headers, "json": body}
+        for server in self._mail:
+            for mail in server.received:
+                yield {
+                    "recipients": mail.recipients,
+                    "encrypted": mail.encrypted,
+                    "login": mail.login,
+                    "subject": mail.message["subject"],
+                    "type": mail.message.get_content_type(),
+                }

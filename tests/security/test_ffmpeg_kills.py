@@ -1,0 +1,86 @@
+"""No process outlives its call, whatever it does, and no folder."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.calls import RESERVE
+from tests.support.ffmpeg import Recorder, command, run, running
+
+KILLS = 50  # of each program
+ENDLESS = "ffmpeg -stream_loop 100 -i input.mp4 -vf scale=1920:1080,nlmeans -c:v libx264 -preset placebo output.mp4"
+
+
+def test_a_hundred_are_killed_at_the_deadline(program: str, scratch: Path, media: dict[str, bytes]) -> None:
+    began = time.monotonic()
+    with ThreadPoolExecutor(10) as pool:
+        replies = list(pool.map(lambda _: command(ENDLESS, media["mp4"], seconds=RESERVE + 1.0), range(KILLS)))
+    assert {(reply.status, reply.body["code"]) for reply in replies} == {(504, "deadline_exceeded")}
+    assert any("was stopped" in reply.body["detail"] for reply in replies)
+    assert time.monotonic() - began < 60
+    assert running(scratch) == []
+    assert list(scratch.iterdir()) == []
+
+
+# A child of the program that would go on by itself, and that no polite signal ends.
+FORKS = """
+import signal, time
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    open({place!r}, "w").write(str(os.getpid()))
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("parent", ["waits", "ends well", "ends badly"])
+def test_its_children_are_killed_with_it(
+    recorder: Callable[..., Recorder], scratch: Path, tmp_path: Path, parent: str
+) -> None:
+    place = tmp_path / "child"
+    then = {"waits": "time.sleep(60)", "ends well": "open(output, 'wb').write(b'made')", "ends badly": "os._exit(9)"}
+    wait = f"\nwhile not (os.path.exists({str(place)!r}) and open({str(place)!r}).read()): time.sleep(0.01)\n"
+    recorder(FORKS.format(place=str(place)) + wait + then[parent])
+    reply = command("ffmpeg -i input.mp4 output.mp4", b"....ftypisom", seconds=RESERVE + 2)
+    expected = {"waits": "deadline_exceeded", "ends well": None, "ends badly": None}
+    assert reply.body.get("code") == expected[parent]
+    assert running(scratch) == []
+    child = int(place.read_text())
+    for _ in range(200):
+        if not alive(child):
+            break
+        time.sleep(0.01)
+    assert not alive(child)
+    assert list(scratch.iterdir()) == []
+
+
+def alive(pid: int) -> bool:
+    """Say whether a process that is not our child still runs; whoever adopted it may not have reaped it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_nothing_is_begun_when_no_time_is_left(recorder: Callable[..., Recorder], scratch: Path) -> None:
+    stand_in = recorder()
+    reply = run("probe", b"RIFF", seconds=RESERVE + 0.3)
+    assert (reply.status, reply.body["code"]) == (504, "deadline_exceeded")
+    assert stand_in.told == []
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_program_that_cannot_start_leaves_nothing(
+    scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "a-program"
+    broken.write_bytes(b"\x7fELF of no kind")
+    broken.chmod(0o755)
+    monkeypatch.setenv("INTEGRATIONS_FFMPEG", str(broken))
+    reply = run("probe", b"RIFF")
+    assert (reply.status, reply.body["code"]) == (500, "misconfigured")
+    assert list(scratch.iterdir()) == []
+    assert running(scratch) == []
