@@ -38,6 +38,7 @@ from integrations.http import SHORTEST_ATTEMPT, Meter
 from integrations.provider import Output
 
 MAX_BYTES = 20_000_000  # of a file that is fetched; what comes in a call is bounded by the call
+MAX_OBJECT = 30_000_000  # of a file that is made: it is in memory, more than once on its way to the bucket
 MAX_REDIRECTS = 5
 LONGEST_NAME = 150  # characters
 URL_LIVES = timedelta(hours=1)
@@ -111,6 +112,11 @@ class Files:
         """Look for the bundle's bucket."""
         self._bucket = os.environ.get("INTEGRATIONS_BUCKET", "")
         self._inline = INLINE_OF_STATE if self._bucket and not self.over_http else INLINE_OF_LAMBDA
+
+    @property
+    def most(self) -> int:
+        """Give how many bytes the next file may have that `write` is given."""
+        return MAX_OBJECT if self._bucket else self._inline
 
     def read(self, value: str, *place: str | int, max_bytes: int = MAX_BYTES) -> File:
         """Give the file behind a `FileInput`; `place` is the argument that holds it.
