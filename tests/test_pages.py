@@ -10,9 +10,9 @@ from pydantic import AliasChoices, BaseModel, Field, SecretStr
 
 from devtools.errors import CommandError
 from devtools.pages import differences, errors, markdown, pages, providers, tools
-from devtools.project import ROOT
+from devtools.project import ROOT, load_provider, provider_names
 from devtools.tools import FORMATS, compiled_all
-from integrations import Arguments, Output, Provider, Setup
+from integrations import Arguments, Http, Output, Provider, Setup
 from integrations.errors import IntegrationError
 from tests.support.sample import provider as sample
 from tests.support.tools import provider as shapes
@@ -57,8 +57,14 @@ hostile = Provider(
 
 
 @hostile.method(read_only=False, destructive=True, idempotent=False, files=True)
-def overwrite(args: HostileArguments) -> HostileOutput:
+def overwrite(args: HostileArguments, http: Http) -> HostileOutput:
     """Overwrite | destroy. Then stop."""
+    return HostileOutput(found=None)
+
+
+@hostile.method(read_only=True, open_world=False)
+def look(args: HostileArguments) -> HostileOutput:
+    """Look without asking."""
     return HostileOutput(found=None)
 
 
@@ -95,7 +101,7 @@ def test_every_fact_of_a_provider() -> None:
     table = rows(page)
     quoted = markdown.text(HOSTILE)
     assert table["[Hostile & Co.](#hostile--co)"][1:] == [
-        "`hostile`", "[`overwrite`](#hostileoverwrite)", "search", "no tests yet",
+        "`hostile`", "[`overwrite`](#hostileoverwrite), [`look`](#hostilelook)", "search", "no tests yet",
     ]  # fmt: skip
     assert table["`token`"][1:] == ["string, secret", "required", "`HOSTILE_TOKEN`", "`hostile_token`", quoted]
     assert table["`region`"][1:] == ["string", '`"eu"`', "`HOSTILE_REGION`", "", 'Where. One of: "eu", "us".']
@@ -107,9 +113,17 @@ def test_every_fact_of_a_provider() -> None:
     assert table["`found[].more`"][1].startswith("object")
     assert "Effect: `destructive`, `open_world`. What may have arrived is not sent again." in page
     assert "at most 6 MiB" in page
+    assert "Effect: `read_only`, `idempotent`. A body holds at most 1 MiB." in page
     assert "`HOSTILE_BASE_URL` replaces it" in page
     assert "once in 2.5 s" in page
     assert r"Overwrite \| destroy. Then stop." in page
+
+
+def test_how_a_service_is_reached() -> None:
+    page = providers.page([load_provider(name) for name in provider_names()])
+    assert "It runs inside the function: no service is asked." in page
+    assert "It does not speak HTTP; the setup names the host." in page
+    assert "`WIKIPEDIA_BASE_URL` replaces it." in page
 
 
 def test_text_stays_text() -> None:

@@ -65,13 +65,8 @@ def _provider(provider: Provider) -> str:
         f"[The service]({provider.url}) · [its documentation]({provider.docs}) · category `{provider.category}`, "
         f"deployed where the stack's `Enable{pascal(provider.category)}` is true",
         f"Judge of its tests: {_judge(provider)}; faults are scripted",
-        _reached(provider),
-        f"One attempt ends after {provider.attempt_timeout:g} s at most, and the call before API Gateway gives up",
+        *_reached(provider),
     ]
-    if provider.min_interval:
-        facts.append(
-            f"The service is asked once in {provider.min_interval:g} s; a call waits for its turn, within its time"
-        )
     parts = [f"## {text(provider.title)}\n", "\n".join(f"* {fact}." for fact in facts) + "\n", *_setup(provider)]
     return "\n".join([*parts, *(_method(provider, method) for method in provider.methods.values())])
 
@@ -99,10 +94,22 @@ def judge_of(tests: Path) -> dict[str, str] | None:
     return None
 
 
-def _reached(provider: Provider) -> str:
-    if not provider.base_urls:
-        return "No base URL: it does not call a service over HTTP"
-    return f"Base URL: {codes(provider.base_urls)}; `{provider.name.upper()}_BASE_URL` replaces it"
+def _reached(provider: Provider) -> Iterator[str]:
+    """Say how the service is reached, and how long that may take."""
+    if not any(map(_asks_a_service, provider.methods.values())):
+        yield "It runs inside the function: no service is asked"
+        return
+    if provider.base_urls:
+        yield f"Base URL: {codes(provider.base_urls)}; `{provider.name.upper()}_BASE_URL` replaces it"
+    else:
+        yield "It does not speak HTTP; the setup names the host"
+    yield f"One attempt ends after {provider.attempt_timeout:g} s at most, and the call before API Gateway gives up"
+    if provider.min_interval:
+        yield f"The service is asked once in {provider.min_interval:g} s; a call waits for its turn, within its time"
+
+
+def _asks_a_service(method: Method) -> bool:
+    return bool({"http", "tcp"} & {*method.parameters})
 
 
 def _setup(provider: Provider) -> Iterator[str]:
@@ -149,13 +156,15 @@ def _effects(method: Method) -> str:
         "open_world": method.open_world,
     }
     effects = ", ".join(code(word) for word, holds in words.items() if holds) or "none of the annotations"
-    again = (
-        "A request that failed for now is repeated, at most twice."
-        if method.repeatable
-        else "What may have arrived is not sent again."
-    )
+    again = ""
+    if _asks_a_service(method):
+        again = (
+            "A request that failed for now is repeated, at most twice. "
+            if method.repeatable
+            else "What may have arrived is not sent again. "
+        )
     limit = MAX_BODY_WITH_FILES if method.files else MAX_BODY
-    return f"Effect: {effects}. {again} A body holds at most {limit // 1_048_576} MiB."
+    return f"Effect: {effects}. {again}A body holds at most {limit // 1_048_576} MiB."
 
 
 def _example(provider: Provider, method: Method) -> Iterator[str]:

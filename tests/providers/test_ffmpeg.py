@@ -23,6 +23,8 @@ from tests.support.calls import RESERVE, call, post
 from tests.support.ffmpeg import Recorder, command, is_private, run
 from tests.support.upstream import LOOPBACK, Upstream
 
+JUDGE = {"kind": "program", "name": "ffmpeg: the one that is shipped, and Debian's", "fixture": "program"}
+
 ROOT = Path(__file__).parents[2]
 WIDE = ["-nostdin", "-hide_banner", "-y", "-filter_threads", "2"]
 BOTH = ["-max_pixels", "33177600", "-threads", "2"]
