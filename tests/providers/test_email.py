@@ -25,6 +25,16 @@ from tests.support.processes import free_port
 from tests.support.upstream import LOOPBACK, Upstream, server_context, unanswered_url
 
 JUDGE = {"kind": "server", "name": "aiosmtpd", "fixture": "mail_server"}
+OTHER_VALUES = {
+    "send.from": "carl@example.com",
+    "send.to": ["carl@example.org"],
+    "send.cc": ["carl@example.org"],
+    "send.bcc": ["carl@example.org"],
+    "send.reply_to": ["carl@example.org"],
+    "send.attachments": [{"filename": "other.csv", "content": "YQ=="}],
+    "send.attachments.content": "YQ==",
+    "send.attachments.content_type": "application/pdf",
+}
 
 PASSWORD = "correct-horse-battery"
 USERS = {"ann": PASSWORD}

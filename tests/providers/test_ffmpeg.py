@@ -24,6 +24,11 @@ from tests.support.ffmpeg import Recorder, command, is_private, run
 from tests.support.upstream import LOOPBACK, Upstream
 
 JUDGE = {"kind": "program", "name": "ffmpeg: the one that is shipped, and Debian's", "fixture": "program"}
+FLAC = base64.b64encode(b"fLaC").decode()
+OTHER_VALUES = {
+    "bash_cmd.cmd": "ffmpeg -i input.mp4 -t 1 output.gif",
+    **{f"{method}.file": FLAC for method in ("bash_cmd", "probe", "convert", "extract_audio", "thumbnail")},
+}
 
 ROOT = Path(__file__).parents[2]
 WIDE = ["-nostdin", "-hide_banner", "-y", "-filter_threads", "2"]
