@@ -76,7 +76,7 @@ def measured(once: Callable[[], Any]) -> Callable[[], Sample]:
 def times_table(result: Rounds) -> str:
     """Write the ratios first, then what they were made of."""
     rows = [
-        [name, f"{result.ratio(name, base, 'call'):.4f}", least_and_median(result.values(name, "call"), 1e6)]
+        [name, f"{result.ratio(name, base, 'call'):.6f}", least_and_median(result.values(name, "call"), 1e6)]
         for name, base in BASES.items()
     ]
     return table(["catalog, warm", "x made live", "us"], rows)
@@ -88,7 +88,7 @@ def aims_table(result: Rounds) -> str:
     for name in (CATALOG, TOOLS, LIMITED):
         ratio = result.ratio(name, BASES[name], "call")
         met = "yes" if ratio <= MOST_TIMES_LIVE else "no"
-        rows.append([f"{name}, times {BASES[name]}", f"{MOST_TIMES_LIVE}", f"{ratio:.4f}", met])
+        rows.append([f"{name}, times {BASES[name]}", f"{MOST_TIMES_LIVE}", f"{ratio:.6f}", met])
     return table(["aim", "at most", "is", "met"], rows)
 
 

@@ -52,7 +52,7 @@ def test_warm_compares_with_plain_httpx_in_the_process_and_under_the_runtime_cli
 def test_catalog_compares_the_registry_with_making_the_schemas_live() -> None:
     printed = benchmark("catalog", "--rounds", "1")
     times = {row[0]: row[1:] for row in rows(printed, "catalog, warm")}
-    assert times["catalog made live"][0] == times["tools made live"][0] == "1.0000"
+    assert times["catalog made live"][0] == times["tools made live"][0] == "1.000000"
     assert 0 < float(times["GET /integrations"][0]) < 1
     assert 0 < float(times["GET /tools"][0]) < 1
     assert len(rows(printed, "aim")) == 3
