@@ -385,8 +385,8 @@ def test_ffmpeg_runs_the_program_that_was_uploaded(run: Callable[..., Function],
     function = run("FfmpegFunction", PATH="/nowhere")
     made = function.invoke(event("ffmpeg.convert"))
     assert not made.failed, function.output()
-    assert made.payload["mime_type"] == "video/webm"
-    again = event("ffmpeg.probe") | {"arguments": {"file": made.payload["file"]}}
+    assert made.payload["media_type"] == "video/webm"
+    again = event("ffmpeg.probe") | {"arguments": {"file": made.payload["base64"]}}
     described = function.invoke(http_event("ffmpeg", again))
     assert described.payload["statusCode"] == 200, function.output()
     assert [stream["codec"] for stream in json.loads(described.payload["body"])["streams"]] == ["vp8", "opus"]

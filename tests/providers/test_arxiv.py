@@ -73,6 +73,7 @@ def pdf(body: bytes = PDF, status: int = 200) -> Message:
 
 
 EXAMPLE = feed(entry())
+OTHER_VALUES = {"search.id_list": ["2101.00001"]}
 
 # By arXiv's own description and manual.
 

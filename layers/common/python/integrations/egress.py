@@ -325,11 +325,21 @@ def _new_guarded_client() -> httpx.HTTPTransport:
     from integrations.addresses import lets_pass
 
     inside = next((address for address in ("127.0.0.1", "169.254.169.254") if not lets_pass(address)), None)
-    if inside is not None:
-        with contextlib.suppress(UrlDenied):
-            client.handle_request(httpx.Request("GET", f"http://{inside}/"))
-            raise Misconfigured("The guard of URLs is not in place; no URL of a caller is asked for.")
-    return client
+    if inside is None or _is_refused(client, f"http://{inside}/"):
+        return client
+    client.close()
+    raise Misconfigured("The guard of URLs is not in place; no URL of a caller is asked for.")
+
+
+def _is_refused(client: httpx.HTTPTransport, url: str) -> bool:
+    """Say whether the guard refuses the URL, and not only the network."""
+    try:
+        client.handle_request(httpx.Request("GET", url)).close()
+    except UrlDenied:
+        return True
+    except httpx.HTTPError:
+        return False
+    return False
 
 
 def _new_client(backend: httpcore.NetworkBackend) -> httpx.HTTPTransport:

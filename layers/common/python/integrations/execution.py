@@ -25,12 +25,13 @@ _WRONG_CREDENTIALS = (401, 422, 535)  # of HTTP, of services that check a key li
 
 
 class Call(NamedTuple):
-    """What a caller asks of a method. `deadline` is on the monotonic clock."""
+    """What a caller asks of a method, by an HTTP request or another event. `deadline` is on the monotonic clock."""
 
     arguments: dict[str, Any]
     setup: dict[str, Any] | None
     connection: str | None
     deadline: float
+    over_http: bool
 
 
 class Outcome(NamedTuple):
@@ -92,7 +93,7 @@ def _offered(
     if "files" in method.parameters:
         from integrations.files import Files
 
-        offered["files"] = Files(deadline=call.deadline, meter=meter)
+        offered["files"] = Files(deadline=call.deadline, meter=meter, over_http=call.over_http)
     if "tcp" in method.parameters:
         # Few providers speak anything but HTTP, so few load it.
         from integrations.tcp import Tcp

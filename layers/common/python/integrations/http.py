@@ -94,6 +94,8 @@ class Http:
             base = str(urls.parsed(url))
         except addresses.Denied as denied:
             raise _denied(place, f"{denied}") from None
+        if "?" in base:
+            raise _denied(place, "A base URL has no query")
         return replace(self, base_urls=(base.rstrip("/"),), place=place)
 
     def with_bearer(self, token: str) -> "Http":

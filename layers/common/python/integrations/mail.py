@@ -34,7 +34,7 @@ _DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(?!-)[A
 _NAMED = re.compile(r'(?:"(?P<quoted>[^"\\<>@]{1,100})"|(?P<plain>[^"\\<>@]{1,100})) ?<(?P<address>[^<>]*)>')
 _FILENAME = re.compile(r'[^"\\/<>:|?*]{1,150}')
 # Not multipart and message: those would be taken for parts of the message itself.
-_MEDIA_TYPE = r"^(application|audio|font|image|model|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}$"
+MEDIA_TYPE = r"^(application|audio|font|image|model|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}$"
 
 
 def is_text(value: str) -> bool:
@@ -102,5 +102,5 @@ Addresses = Annotated[list[Address], BeforeValidator(_listed)]
 FileName = Annotated[str, AfterValidator(_plain_filename)]
 """The name of an attached file, without a folder."""
 
-MediaType = Annotated[str, Field(pattern=_MEDIA_TYPE)]
+MediaType = Annotated[str, Field(pattern=MEDIA_TYPE)]
 """What an attached file is, such as application/pdf."""

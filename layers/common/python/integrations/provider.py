@@ -226,11 +226,11 @@ class Provider:
         return functools.partial(handler.handle, self)
 
     def _signature(self, function: Callable[..., Any]) -> tuple[type[Arguments], type[Output]]:
-        """Read `(args: XArguments, http: Http, ...) -> XOutput`; all but the first are optional, in any order.
+        """Read `(args: XArguments, http: Http, files: Files, tcp: Tcp, setup: XSetup, deadline: float) -> XOutput`.
 
-        There are also `files: Files`, `setup: XSetup`, `tcp: Tcp` and `deadline: float`: when the method must be done,
-        on the monotonic clock. `files`, `http` and `tcp` keep to it by themselves, so only a method that works or waits
-        on its own asks for it.
+        All but the first are optional, in any order. `deadline` is when the method must be done, on the monotonic
+        clock; `http`, `files` and `tcp` keep to it by themselves, so only a method that works or waits on its own asks
+        for it.
         """
         name = f"{self.name}.{function.__name__}"
         hints = dict(function.__annotations__)
@@ -241,11 +241,9 @@ class Provider:
             raise TypeError(f"{name}: the return type is a subclass of Output")
         if not function.__doc__:
             raise TypeError(f"{name}: the docstring is what a language model reads; write one")
-        unknown = set(hints) - {"files", "http", "tcp", "setup", "deadline"}
-        if unknown:
-            raise TypeError(
-                f"{name}: unknown parameters {sorted(unknown)}; there are args, files, http, tcp, setup and deadline"
-            )
+        known = ("files", "http", "tcp", "setup", "deadline")
+        if unknown := set(hints) - {*known}:
+            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, {', '.join(known)}")
         unknown = _placeholders(*self.base_urls) - {*self.setup_fields, *arguments.model_fields}
         if unknown:
             raise TypeError(f"{name}: the base URL names unknown fields: {sorted(unknown)}")

@@ -1,7 +1,7 @@
 """Which URLs may be asked for when a caller gives them: absolute, plain, of a public host, at the ports of the web.
 
 The grammar is narrower than RFC 3986, on purpose: what two parsers read in two ways is refused, not interpreted, and
-what passes is put together anew from its parts. The addresses behind the host are checked when the connection is made.
+what passes is put together anew from its parts. The addresses behind a name are checked when the connection is made.
 """
 
 import re
@@ -24,8 +24,10 @@ _URL = re.compile(
 )
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^:\[\]@%]+))(?::(?P<port>[0-9]{1,5}))?")
 # Other hosts of AWS that lead back to a function, perhaps this very one: a call that calls itself has no end.
-_LOOPS = re.compile(r"[a-z0-9-]+\.(?:execute-api\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?|lambda-url\.[a-z0-9-]+\.on\.aws)")
-_NEVER = set(' \\<>"^{|}`')
+_LOOPS = re.compile(
+    r"[a-z0-9-]+\.(?:execute-api\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)|lambda-url\.[a-z0-9-]+\.on\.aws)"
+)
+_NEVER = set('\\<>"^{|}`')
 # Controls, formats, surrogates, private use, and all that separates.
 _NEVER_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp")
 # What stays as it is in a path or a query; everything else is percent-encoded as UTF-8.
@@ -58,8 +60,7 @@ def parsed(text: str, schemes: tuple[str, ...] = HTTPS) -> Url:
     """
     if len(text) > LONGEST:
         raise Denied(f"Longer than {LONGEST:,} characters")
-    if any(char in _NEVER or unicodedata.category(char) in _NEVER_CATEGORIES for char in text):
-        raise Denied("Holds a space, a control character or a character that no URL has")
+    check_characters(text)
     split = _URL.fullmatch(text)
     if split is None:
         raise Denied(f"Not an absolute URL of {' or '.join(schemes)}")
@@ -69,12 +70,26 @@ def parsed(text: str, schemes: tuple[str, ...] = HTTPS) -> Url:
     if scheme not in (WEB if passes else schemes):
         raise Denied(f"Not a URL of {' or '.join(schemes)}")
     port = PORTS[scheme] if port is None else port
-    if not passes and port not in OPEN_PORTS:
-        raise Denied(f"Port {port} is not open to callers; there are {', '.join(map(str, sorted(OPEN_PORTS)))}")
-    if not passes and _LOOPS.fullmatch(host):
-        raise Denied("Leads to a function of AWS, perhaps back here; the operators can let it pass")
+    if not passes:
+        _check_public(host, port)
     path = quote((split["path"] or "/") + (split["query"] or ""), safe=_KEPT)
     return Url(scheme, host, port, path)
+
+
+def _check_public(host: str, port: int) -> None:
+    if port not in OPEN_PORTS:
+        raise Denied(f"Port {port} is not open to callers; there are {', '.join(map(str, sorted(OPEN_PORTS)))}")
+    if _LOOPS.fullmatch(host):
+        raise Denied("Leads to a function of AWS, perhaps back here; the operators can let it pass")
+    # An address need not be looked up: it is refused before anybody is asked, also where another is to ask for it.
+    if addresses.is_address(host):
+        addresses.check(host, port, [host], OPEN_PORTS)
+
+
+def check_characters(text: str) -> None:
+    """Refuse what no URL holds, wherever it stands in it. Raise Denied."""
+    if any(char in _NEVER or unicodedata.category(char) in _NEVER_CATEGORIES for char in text):
+        raise Denied("Holds a space, a control character or a character that no URL has")
 
 
 def _host_and_port(authority: str) -> tuple[str, int | None]:
