@@ -212,6 +212,8 @@ _CONTACT = re.compile(r"[\x21-\x27\x2a-\x7e]{1,200}")
 
 
 _REJECTED_CREDENTIALS = (401, 403)
+# Some services ask for fewer calls with 420, which no standard has.
+_TOO_MANY = (420, 429)
 _SUCCESS = range(200, 300)
 _REDIRECT = range(300, 400)
 _FOLLOWED = (301, 302, 303, 307, 308)
@@ -231,7 +233,7 @@ def _raise_for_status(response: httpx.Response, title: str) -> None:
             f"{title} refused the credentials; check the setup and what its key may do.",
             upstream_status=status,
         )
-    if status == httpx.codes.TOO_MANY_REQUESTS:
+    if status in _TOO_MANY:
         raise UpstreamRateLimited(
             f"{title} asks for fewer calls; call again later.",
             upstream_status=status,
