@@ -16,16 +16,13 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from mimetypes import MimeTypes
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import (
     AliasChoices,
     BaseModel,
-    BeforeValidator,
     Field,
-    PlainValidator,
     SecretStr,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -41,6 +38,7 @@ from integrations.errors import (
     UpstreamRejected,
 )
 from integrations.findings import finding, sentence
+from integrations.mail import Address, Addresses, FileName, Mailbox
 from integrations.tcp import Connection, Tcp
 
 PORTS = (25, 465, 587, 2525)
@@ -87,85 +85,16 @@ provider = Provider(
 )
 
 
-class Mailbox(NamedTuple):
-    """One address, and whose it is."""
-
-    name: str
-    address: str
-
-    def __str__(self) -> str:
-        """Give it as it stands in a header."""
-        if not self.name:
-            return self.address
-        name = f'"{self.name}"' if self.name.isascii() else _encoded(self.name)
-        return f"{name} <{self.address}>"
-
-
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z){_ATOM}(?:\.{_ATOM})*")
-_DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(?!-)[A-Za-z0-9-]{2,63}(?<!-)")
-_NAMED = re.compile(r'(?:"(?P<quoted>[^"\\<>@]{1,100})"|(?P<plain>[^"\\<>@]{1,100})) ?<(?P<address>[^<>]*)>')
-_FILENAME = re.compile(r'[^"\\/<>:|?*]{1,150}')
 # Not multipart and message: those would be taken for parts of this message.
 _MEDIA_TYPE = r"^(application|audio|font|image|model|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}$"
 
 
-def _mailbox(value: Any) -> Mailbox:
-    if not isinstance(value, str):
-        raise PydanticCustomError("string_type", "Input should be a valid string")
-    named = _NAMED.fullmatch(value)
-    name = (named["quoted"] or named["plain"]).strip() if named else ""
-    local, _, domain = (named["address"] if named else value).rpartition("@")
-    domain = domain if domain.isascii() else _a_label(domain)
-    if "=?" in value or not _is_text(name) or not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain):
-        raise PydanticCustomError("address", "Not one address, such as ann@example.com or Ann <ann@example.com>")
-    return Mailbox(name, f"{local}@{domain}")
-
-
-def _a_label(domain: str) -> str:
-    import idna
-
-    try:
-        return idna.encode(domain, strict=True).decode()
-    except idna.IDNAError:
-        return ""
-
-
-def _is_text(value: str) -> bool:
-    """Say whether it is one line of characters that show: a header or a file name may hold nothing else."""
-    return not any(unicodedata.category(char) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") for char in value)
-
-
-def _listed(value: Any) -> Any:
-    """Take one string, as the original service did, for a list: its addresses are parted by commas."""
-    if isinstance(value, str):
-        return [part.strip(" ") for part in value.split(",")]
-    return [] if value is None else value
-
-
-Address = Annotated[Mailbox, PlainValidator(_mailbox), WithJsonSchema({"type": "string"})]
-Addresses = Annotated[list[Address], BeforeValidator(_listed)]
-
-
 class Attachment(Arguments):
-    filename: str = Field(description="What the file is called: a plain name, without a folder.", min_length=1)
+    filename: FileName = Field(description="What the file is called: a plain name, without a folder.", min_length=1)
     content: str = Field(description="The file in base64.")
     content_type: str | None = Field(
         None, description="What the file is, such as application/pdf; by its name when left out.", pattern=_MEDIA_TYPE
     )
-
-    @field_validator("filename")
-    @classmethod
-    def _plain(cls, value: str) -> str:
-        if (
-            not _FILENAME.fullmatch(value)
-            or not _is_text(value)
-            or "=?" in value
-            or value != value.strip(" ")
-            or set(value) == {"."}
-        ):
-            raise PydanticCustomError("filename", "Not a plain file name of at most 150 characters")
-        return value
 
     @field_validator("content")
     @classmethod
@@ -252,7 +181,7 @@ class SendOutput(Output):
 @provider.method(read_only=False, destructive=False, idempotent=False, files=True)
 def send(args: SendArguments, tcp: Tcp, setup: EmailSetup) -> SendOutput:
     """Send an email. It is sent once: after a failure whose outcome is not known, it is not sent again."""
-    message_id = f"<{uuid.uuid4()}@{args.from_.address.rpartition('@')[2]}>"
+    message_id = f"<{uuid.uuid4()}@{args.from_.domain}>"
     message = _message(args, message_id)
     with tcp.connected(setup.host, setup.port, ports=PORTS, tls=setup.protection == "tls") as connection:
         server = Server(connection)
@@ -274,7 +203,7 @@ def _message(args: SendArguments, message_id: str) -> bytes:
     """Write the message. The headers are ours: each value is ASCII, checked or encoded, folded between its parts."""
     headers = {
         "Date": format_datetime(datetime.now(UTC)),
-        "From": str(args.from_),
+        "From": _written(args.from_),
         "To": _folded(args.to),
         "Cc": _folded(args.cc),
         "Reply-To": _folded(args.reply_to),
@@ -309,7 +238,12 @@ _HTML = re.compile(r"<(?:html|body|div|p>|br|table|h[1-6]|span|a href=)", re.IGN
 
 
 def _folded(mailboxes: list[Mailbox]) -> str:
-    return ",\r\n ".join(map(str, mailboxes))
+    return ",\r\n ".join(map(_written, mailboxes))
+
+
+def _written(mailbox: Mailbox) -> str:
+    """Give it as it stands in a header."""
+    return str(mailbox) if mailbox.name.isascii() else f"{_encoded(mailbox.name)} <{mailbox.address}>"
 
 
 def _subject(text: str) -> str:

@@ -42,11 +42,11 @@ class Key(BaseModel):
     client_email: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)
     private_key: str = Field(pattern=r"-----BEGIN (RSA )?PRIVATE KEY-----")
     private_key_id: str | None = None
-    token_uri: Literal[  # noqa: S105  # an address
+    token_uri: Literal[
         "https://oauth2.googleapis.com/token",
         "https://www.googleapis.com/oauth2/v4/token",
         "https://accounts.google.com/o/oauth2/token",
-    ] = "https://oauth2.googleapis.com/token"
+    ] = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address
 
 
 class GoogleSheetsSetup(Setup):

@@ -8,6 +8,7 @@ httpx's transport is used without its client: no cookie jar, no redirects, no en
 
 import contextlib
 import ipaddress
+import json
 import os
 import platform
 import re
@@ -66,7 +67,8 @@ class Upload(NamedTuple):
 class Request(NamedTuple):
     """One request. `accept` is the media type of the answer.
 
-    What is sent is `json`, or a `form` (lists are repeated fields), which with `files` is multipart/form-data.
+    What is sent is `json`, or a `form` (lists are repeated fields), which with `files` is multipart/form-data, also
+    where that list is empty.
     `guarded` says that a caller named the host: it is checked with every address behind it before it is connected to.
     `redirects` says that a redirect is raised as Redirected, for whoever follows it.
     """
@@ -134,8 +136,8 @@ def _exchange(
             headers={**request.headers, **ours},
             params=request.params,
             json=request.json,
-            data=request.form,
-            files=[(file.field, (file.name, file.content, file.media_type)) for file in request.files or ()] or None,
+            data=request.form if request.files is None else None,
+            files=_parts(request),
             # Below the pool the cut-off holds by itself; this is the wait for a free connection of it.
             extensions={"timeout": {"pool": max(_left(), 0.001)}},
         )
@@ -156,6 +158,18 @@ def _exchange(
         raise UpstreamBadResponse(f"{title} answered something else than {form}.", upstream_status=status) from None
     finally:
         response.close()
+
+
+def _parts(request: Request) -> list[tuple[str, Any]] | None:
+    """Give the parts of multipart/form-data, the fields among them: beside no file httpx writes them another way."""
+    if request.files is None:
+        return None
+    fields = [
+        (name, (None, item if isinstance(item, str) else json.dumps(item)))
+        for name, value in (request.form or {}).items()
+        for item in (value if isinstance(value, list) else [value])
+    ]
+    return [*fields, *((file.field, (file.name, file.content, file.media_type)) for file in request.files)]
 
 
 def _body(response: httpx.Response, limit: int) -> bytes:
@@ -214,6 +228,7 @@ _CONTACT = re.compile(r"[\x21-\x27\x2a-\x7e]{1,200}")
 _REJECTED_CREDENTIALS = (401, 403)
 # Some services ask for fewer calls with 420, which no standard has.
 _TOO_MANY = (420, 429)
+_UNPAID = 402
 _SUCCESS = range(200, 300)
 _REDIRECT = range(300, 400)
 _FOLLOWED = (301, 302, 303, 307, 308)
@@ -232,6 +247,10 @@ def _raise_for_status(response: httpx.Response, title: str) -> None:
         raise UpstreamDenied(
             f"{title} refused the credentials; check the setup and what its key may do.",
             upstream_status=status,
+        )
+    if status == _UNPAID:
+        raise UpstreamDenied(
+            f"{title} wants to be paid; check the credit and the plan of the account.", upstream_status=status
         )
     if status in _TOO_MANY:
         raise UpstreamRateLimited(

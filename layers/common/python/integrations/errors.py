@@ -20,7 +20,7 @@
     x UpstreamRejected        422  the service refused the request: its 400, 404, 409, 422
   - configure the provider
     x MissingSetup            424  nothing says how to reach the service
-    x UpstreamDenied          502  the service refused the credentials: its 401, 403
+    x UpstreamDenied          502  the service refused the credentials, or wants to be paid: its 401, 402, 403
   - wait, then call again
     x IdempotencyInProgress   409  a call with the same idempotency key is under way
     x RateLimited             429  the caller makes more calls than it may
@@ -205,7 +205,7 @@ class Misconfigured(IntegrationError, code="misconfigured", status=500, retryabl
 
 
 class UpstreamDenied(IntegrationError, code="upstream_denied", status=502, retryable=False):
-    """The service refused the credentials."""
+    """The service refused the credentials, or the account behind them has run out of credit."""
 
 
 class ResponseTooLarge(IntegrationError, code="response_too_large", status=502, retryable=False):

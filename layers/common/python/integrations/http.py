@@ -158,13 +158,15 @@ class Http:
         json: Any = None,
         form: dict[str, Any] | None = None,
         files: list[Upload] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> _R:
         """Send a POST with JSON, or with a form and the files in it, and give its answer as a `reply`.
 
-        Raise the upstream errors.
+        A form is multipart/form-data where there are `files`, if only an empty list. `headers` are of this request, in
+        the method's own words, and go before the provider's. Raise the upstream errors.
         """
         content = {"params": params, "json": json, "form": form, "files": files}
-        return self._send("POST", self._urls(path, segments), reply, **content)
+        return self._send("POST", self._urls(path, segments), reply, headers=headers, **content)
 
     def put(
         self, path: str, *segments: str, reply: type[_R], params: dict[str, Any] | None = None, json: Any = None
@@ -201,8 +203,17 @@ class Http:
                 raise InvalidArguments(sentence(found), errors=found)
         return template.format(*(quote(segment, safe="") for segment in segments))
 
-    def _send(self, method: str, urls: list[str], reply: type[_R], max_bytes: int | None = None, **content: Any) -> _R:
-        headers, accept, guarded = self._headers(), reply.media_type, bool(self.place)
+    def _send(
+        self,
+        method: str,
+        urls: list[str],
+        reply: type[_R],
+        max_bytes: int | None = None,
+        headers: dict[str, str] | None = None,
+        **content: Any,
+    ) -> _R:
+        headers = self._headers() | (headers or {})
+        accept, guarded = reply.media_type, bool(self.place)
         if content.get("params"):
             content["params"] = {
                 name: _reveal(value) if isinstance(value, SecretStr) else value

@@ -118,7 +118,7 @@ class Method(NamedTuple):
     idempotent: bool
     open_world: bool
     repeatable: bool
-    """Whether sending the same request twice does no more than sending it once."""
+    """Whether sending the same request twice does, and costs, no more than sending it once."""
     files: bool
     """Whether the arguments hold files, which make a call larger than words do."""
 
@@ -186,7 +186,8 @@ class Provider:
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare a method with its effect. What is not read-only says whether it destroys and may be repeated.
 
-        A method that takes `files` in its arguments may be called with as much as Lambda takes.
+        A read whose every request is billed says `idempotent=False`: it is not repeated either. A method that takes
+        `files` in its arguments may be called with as much as Lambda takes.
         """
         if read_only:
             destructive, idempotent = bool(destructive), idempotent is not False
@@ -205,7 +206,7 @@ class Provider:
                 destructive=destructive,
                 idempotent=idempotent,
                 open_world=open_world,
-                repeatable=read_only or idempotent,
+                repeatable=idempotent,
                 files=files,
             )
             self.default_method = self.default_method or function.__name__
