@@ -5,15 +5,15 @@ https://cloudinary.com/documentation/advanced_url_delivery_options has the parts
 
 import base64
 import re
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 
 from functions.cloudinary.answers import MediaReply
 from functions.cloudinary.transformations import escaped
 from functions.cloudinary.uploads import Signer
 from integrations import Http, Setup
-from integrations.errors import UpstreamDenied, UpstreamRejected
+from integrations.errors import UpstreamDenied
 
 SHARED = "res.cloudinary.com"
 
@@ -56,6 +56,11 @@ class CloudinarySetup(Setup):
     params: CloudinaryParams = Field(
         default_factory=CloudinaryParams, description="How the account delivers, as the vendor's packages are set up."
     )
+
+    @field_validator("params", mode="before")
+    @classmethod
+    def _null_is_absent(cls, value: Any) -> Any:
+        return {} if value is None else value
 
     @property
     def signer(self) -> Signer:
@@ -102,7 +107,5 @@ class CloudinarySetup(Setup):
         try:
             return place.repeating().get(path, reply=MediaReply)
         except UpstreamDenied as denied:
-            raise UpstreamRejected(
-                "Cloudinary delivers this by a signed URL only, or not at all; say sign_url.",
-                upstream_status=denied.upstream_status,
-            ) from None
+            denied.detail = "Cloudinary delivers this by a signed URL only, or not at all; say sign_url."
+            raise
