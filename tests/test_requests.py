@@ -1,6 +1,5 @@
 """What a method can say about one request: its form, its headers, whether it may be sent again."""
 
-from email import message_from_bytes
 from typing import Any
 
 import pytest
@@ -9,7 +8,8 @@ from integrations import Arguments, Http, Output, Provider, Reply
 from integrations.egress import Upload
 from integrations.errors import UpstreamDenied, UpstreamError
 from tests.support.calls import call
-from tests.support.upstream import Request, Upstream, json, reset_before_reply
+from tests.support.forms import Part, parts
+from tests.support.upstream import Upstream, json, reset_before_reply
 
 provider = Provider(
     name="requests",
@@ -64,26 +64,11 @@ def send(method: str) -> Any:
     return call(provider, method=method, arguments={})
 
 
-def parts(request: Request) -> list[tuple[str | None, str | None, str, bytes]]:
-    """Give field, file name, media type and content of each part."""
-    kind = request.headers["content-type"]
-    whole = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + request.body)
-    read = []
-    for part in whole.get_payload():
-        assert not isinstance(part, str)
-        field = part.get_param("name", header="content-disposition")
-        content = part.get_payload(decode=True)
-        assert isinstance(field, str)
-        assert isinstance(content, bytes)
-        read.append((field, part.get_filename(), part.get_content_type() if "content-type" in part else "", content))
-    return read
-
-
 FIELDS = [
-    ("to", None, "", b"ann@example.com"),
-    ("to", None, "", "böb@example.org".encode()),
-    ("count", None, "", b"2"),
-    ("test", None, "", b"true"),
+    Part("to", b"ann@example.com"),
+    Part("to", "böb@example.org".encode()),
+    Part("count", b"2"),
+    Part("test", b"true"),
 ]
 
 
@@ -120,8 +105,8 @@ def test_a_form_with_files(upstream: Upstream) -> None:
     send("form_with_files")
     assert parts(upstream.last) == [
         *FIELDS,
-        ("file", "a.txt", "text/plain", b"\0a"),
-        ("file", "b.bin", "application/x-b", b"b"),
+        Part("file", b"\0a", "a.txt", "text/plain"),
+        Part("file", b"b", "b.bin", "application/x-b"),
     ]
 
 

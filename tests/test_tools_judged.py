@@ -163,7 +163,7 @@ def test_the_event_of_a_method_fits_every_form_of_its_tool(tool: Tool) -> None:
     arguments = json.loads(path.read_text())["arguments"]
     for name in FORMATS:
         judge = judge_of(tool, name)
-        sent = with_every_key(arguments, judge.schema) if name == "openai-responses" else arguments
+        sent = with_every_key(arguments, judge.schema) if tool.definitions[name].get("strict") else arguments
         judge.validate(sent)
 
 

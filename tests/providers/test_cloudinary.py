@@ -242,7 +242,9 @@ def test_a_transformation_that_is_none_is_rejected_by_name(options: dict[str, An
 )
 @pytest.mark.parametrize("method", ["media_edit", "media_upload", "destroy"])
 def test_what_is_no_public_id_is_rejected(method: str, public_id: str) -> None:
-    others = {"media_edit": {"transformation": []}, "media_upload": {"file": DATA_URI}, "destroy": {}}[method]
+    others: dict[str, Any] = {"media_edit": {"transformation": []}, "media_upload": {"file": DATA_URI}, "destroy": {}}[
+        method
+    ]
     reply = call(method, {"public_id": public_id, **others})
     assert (reply.status, reply.body["errors"][0]["loc"]) == (422, ["arguments", "public_id"])
 
