@@ -152,7 +152,7 @@ class Calls:
         event, environment = aimed_at(provider, example(provider, method), url)
         for name, value in environment.items():
             self.monkeypatch.setenv(name, value)
-        sent = event["setup"] | {name: canary(name) for name in credentials(provider)} | setup
+        sent = event["setup"] | {name: credential(provider, name) for name in credentials(provider)} | setup
         self.store(f"{provider.name}/default", {"setup": sent})
         # On a busy machine these take longer to make than the service is given, and nothing would be asked.
         tls_context("http/1.1")
@@ -201,6 +201,15 @@ def example(provider: Provider, method: Method) -> dict[str, Any]:
     """Give the example of a call that the project ships."""
     event: dict[str, Any] = json.loads((ROOT / "events" / f"{provider.name}.{method.name}.json").read_text())
     return event
+
+
+def credential(provider: Provider, name: str) -> str:
+    """Give a credential with the canary in it, which is the canary itself where the provider's tests say nothing else.
+
+    A key file is one that is something else: with nothing but a canary in it no call gets as far as the service.
+    """
+    written: Callable[[str], str] = getattr(module_of(provider), "credential", str)
+    return written(canary(name))
 
 
 def test_there_are_credentials_to_look_for() -> None:
@@ -269,10 +278,19 @@ over_http = pytest.mark.parametrize(("provider", "method"), OVER_HTTP, ids=names
 def test_a_service_that_fails_and_repeats_what_it_was_sent(
     calls: Calls, upstream: Upstream, provider: Provider, method: Method, fault: str
 ) -> None:
+    """A test module names as WITHOUT_CREDENTIALS the methods that send none: there it must be none.
+
+    Where a token is asked for first, its `token` answers that, and the fault comes then and there, and behind it.
+    """
+    carried = method.name not in getattr(module_of(provider), "WITHOUT_CREDENTIALS", ())
+    token: Callable[[Request], Reply | None] | None = getattr(module_of(provider), "token", None)
     upstream.route(FAULTS[fault])
     calls.make(provider, method, upstream.url)
+    if token:
+        upstream.route(lambda request: token(request) or FAULTS[fault](request))
+        calls.make(provider, method, upstream.url)
     assert len(upstream.requests) >= 2
-    assert all(traces(str(request.headers) + request.target) for request in upstream.requests)
+    assert {bool(traces(mirrored(request))) for request in upstream.requests} == {carried}
 
 
 @over_http
@@ -302,6 +320,8 @@ def test_a_good_answer_that_repeats_what_was_sent(
     def answer(request: Request) -> Reply:
         reply = good(provider)(request)
         assert isinstance(reply, Message)
+        if reply.header("content-type") != "application/json":
+            return replace(reply, body=reply.body + mirrored(request).encode())
         body = json.dumps(repeating(json.loads(reply.body), mirrored(request))).encode()
         return replace(reply, body=body, headers=(("content-type", "application/json"),))
 

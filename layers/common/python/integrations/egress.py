@@ -246,12 +246,14 @@ _CONTACT = re.compile(r"[\x21-\x27\x2a-\x7e]{1,200}")
 
 
 _REJECTED_CREDENTIALS = (401, 403)
+# Some services ask for fewer calls with 420, which no standard has.
+_TOO_MANY = (420, 429)
 _UNPAID = 402
 _SUCCESS = range(200, 300)
 _REDIRECT = range(300, 400)
 _FOLLOWED = (301, 302, 303, 307, 308)
-# 429 says all by its status and headers.
-_REFUSED = frozenset(range(400, 500)) - {429}
+# Who asks for fewer calls says all by the status and the headers.
+_REFUSED = frozenset(range(400, 500)) - frozenset(_TOO_MANY)
 # Answers of 4xx that say "later": request timeout, too early.
 _LATER = (408, 425)
 
@@ -272,7 +274,7 @@ def _raise_for_status(response: httpx.Response, title: str) -> None:
         raise UpstreamDenied(
             f"{title} wants to be paid; check the credit and the plan of the account.", upstream_status=status
         )
-    if status == httpx.codes.TOO_MANY_REQUESTS:
+    if status in _TOO_MANY:
         from integrations import quotas
 
         limited = UpstreamRateLimited(

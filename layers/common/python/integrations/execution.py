@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _M = TypeVar("_M", bound=BaseModel)
 
-_WRONG_CREDENTIALS = (401, 422, 535)  # of HTTP, of services that check a key like an argument, of SMTP
+# Of those who give tokens (RFC 6749 section 5.2), of HTTP, of services that check a key like an argument, of SMTP.
+_WRONG_CREDENTIALS = (400, 401, 422, 535)
 
 
 class Call(NamedTuple):
@@ -35,7 +36,7 @@ class Call(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a method gave, and the secrets of the setup that it was given: they have no place in an output."""
+    """What a method gave, and the secrets that it was given or got for them: they have no place in an output."""
 
     output: "Output"
     secrets: list[str]
@@ -64,7 +65,8 @@ def _run(provider: "Provider", method: "Method", call: Call, connection: Connect
     try:
         setup = _setup(provider, connection.setup)
         offered = _offered(provider, method, call, connection, arguments, setup, meter)
-        return Outcome(method.function(**{name: offered[name] for name in method.parameters}), _secrets(setup))
+        output = method.function(**{name: offered[name] for name in method.parameters})
+        return Outcome(output, [*_secrets(setup), *meter.tokens])
     except InvalidSetup as invalid:
         raise connection.blame(provider, invalid) from None
 

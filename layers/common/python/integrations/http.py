@@ -51,10 +51,14 @@ _Item = TypeVar("_Item")
 
 @dataclass(eq=False, repr=False)
 class Meter:
-    """What the requests of one call cost: the most attempts that one took, and when each was under way."""
+    """What is noted of one call's requests.
+
+    That is the most attempts that one took, when each was under way, and the tokens that services gave for them.
+    """
 
     attempts: int = 0
     spans: list[tuple[float, float]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -71,7 +75,7 @@ class Http:
     ended: threading.Event = field(default_factory=threading.Event)
     declared: str = ""
     place: tuple[str, ...] = ()
-    bearer: str = ""
+    authorization: str = ""
 
     def at(self, name: str) -> "Http":
         """Give the way to another of the provider's services, one of its `other_urls`.
@@ -102,8 +106,17 @@ class Http:
         """Give the way with a token that a service has just given, in `Authorization` (RFC 6750)."""
         if not _HEADER_PART.fullmatch(token):
             raise UpstreamBadResponse(f"{self.provider.title} gave a token that cannot be sent in a header.")
-        remembered.append(token)
-        return replace(self, bearer=token)
+        if token not in remembered:
+            remembered.append(token)
+        self.meter.tokens.append(token)
+        return replace(self, authorization=f"Bearer {token}")
+
+    def with_basic(self, user: SecretStr, password: SecretStr) -> "Http":
+        """Give the way with a user and a password in `Authorization`, where not all of the provider's requests have it.
+
+        What all have is declared as the provider's `basic_auth`.
+        """
+        return replace(self, authorization=_basic(_reveal(user), _reveal(password)))
 
     def repeating(self) -> "Http":
         """Give the way for requests that may be sent again although the method may not: to ask how a job is."""
@@ -327,10 +340,8 @@ class Http:
     def _headers(self) -> dict[str, str]:
         headers = {name: _FIELD.sub(self._header_part, text) for name, text in self.provider.headers.items()}
         if self.provider.basic_auth:
-            # RFC 7617: in UTF-8, and the first colon ends the user.
-            user, password = (_FIELD.sub(self._field, text) for text in self.provider.basic_auth)
-            headers["authorization"] = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-        return headers | ({"authorization": f"Bearer {self.bearer}"} if self.bearer else {})
+            headers["authorization"] = _basic(*(_FIELD.sub(self._field, text) for text in self.provider.basic_auth))
+        return headers | ({"authorization": self.authorization} if self.authorization else {})
 
     def _field(self, match: re.Match[str]) -> str:
         return _reveal(getattr(self.setup, match[1]))
@@ -353,6 +364,11 @@ class Http:
 def _denied(place: tuple[str, ...], why: str) -> UrlDenied:
     found = [finding([*place], "url_denied", why.rstrip("."))]
     return UrlDenied(sentence(found), errors=found)
+
+
+def _basic(user: str, password: str) -> str:
+    """Write credentials as RFC 7617 has them: in UTF-8, and the first colon ends the user."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def _root(url: str) -> str:

@@ -69,6 +69,11 @@ class Setup(BaseModel):
         extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
     )
 
+    @classmethod
+    def asks_for_default(cls, given: dict[str, Any]) -> bool:  # noqa: ARG003  # for those that override it
+        """Say whether what is given as a setup is none, but asks in its own words for the default connection."""
+        return False
+
 
 class Arguments(BaseModel):
     """What a method takes. Unknown fields are refused, so nothing is silently dropped.
