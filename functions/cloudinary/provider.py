@@ -152,6 +152,8 @@ def media_upload(args: UploadArguments, setup: CloudinarySetup, http: Http, file
     resource = params.pop("resource_type", args.resource_type or "image")
     if resource not in ("image", "video", "raw", "auto") or args.resource_type not in (None, resource):
         refuse(("upload_params", "resource_type"), "Not image, video, raw or auto, or not the resource_type beside it")
+    if args.public_id and params.get("public_id") is not None:
+        refuse(("upload_params", "public_id"), "Is beside upload_params too; say it once")
     fields = form({**params, **({"public_id": args.public_id} if args.public_id else {})})
     uploads = []
     if args.file.lower().startswith(("https://", "http://")):
