@@ -7,26 +7,30 @@ Values that are JSON stand in a text, since TOML has no null. A call has
 * `answers`, what the service answers: `json`, or `text` of a `type`, and a `status`; without them it answers as to the
   calls of events/,
 * `requests`, how many requests or messages reached the service, and `logins`, how often a mail server was signed in to,
-* `sent`, a part of the last one,
+* `sent`, a part of the last one: a form is `form`, the texts of each field, and `files`,
 * `status`, `reply` (a part of the body), `absent` (texts that are nowhere in it) and `absent_headers`.
 
-`<300 letters>` in a body stands for so many letters, and `...` in a reply for any text.
+`<300 letters>` in a body stands for so many letters, `<key file>` for the one of events/google_sheets.*, `<key file 2>`
+for the same in another spelling, whose tokens are kept apart, and `...` in a reply for any text.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from devtools.pages import differences
 from devtools.project import provider_names
 from tests.support import upstream as script
-from tests.support.pages import matches
+from tests.support.forms import parts
+from tests.support.pages import ROOT, matches
 from tests.support.peers import Peers, answer_examples
 from tests.support.serving import Bundle
-from tests.support.upstream import Message, Upstream
+from tests.support.upstream import Message, Request, Upstream
 
 ENTRIES = [(about, entry) for about, path in differences.files().items() for entry in differences.entries(path)]
 KEYS = {
@@ -87,7 +91,15 @@ def answer(told: dict[str, Any]) -> Message:
 
 
 def written(body: str) -> str:
-    return re.sub(r"<(\d+) letters>", lambda found: "x" * int(found[1]), body)
+    body = re.sub(r"<(\d+) letters>", lambda found: "x" * int(found[1]), body)
+    return re.sub(r"<key file(?: (\d+))?>", lambda found: key_file() + " " * int(found[1] or 1), body)
+
+
+@functools.cache
+def key_file() -> str:
+    event = json.loads((ROOT / "events/google_sheets.read_values.json").read_text())
+    key: str = event["setup"]["service_account_json"]
+    return key
 
 
 def assert_contains(given: Any, part: Any) -> None:
@@ -106,6 +118,23 @@ def assert_contains(given: Any, part: Any) -> None:
         assert matches(part, given), f"{given!r} is not {part!r}"
     else:
         assert given == part
+
+
+def content(request: Request) -> dict[str, Any]:
+    """Give what a request holds, by its form."""
+    kind = request.headers.get("content-type", "")
+    if kind.startswith("multipart/form-data"):
+        fields: dict[str, list[str]] = {}
+        files = []
+        for part in parts(request):
+            if part.filename is None:
+                fields.setdefault(part.field, []).append(part.text)
+            else:
+                files.append({"field": part.field, "filename": part.filename, "media_type": part.media_type})
+        return {"form": fields, "files": files}
+    if kind == "application/x-www-form-urlencoded":
+        return {"form": parse_qs(request.body.decode())}
+    return {"json": json.loads(request.body) if request.body else None}
 
 
 class Services:
@@ -139,8 +168,7 @@ class Services:
 
     def _requests(self) -> Iterator[dict[str, Any]]:
         for request in self._upstream.requests if self._upstream else ():
-            body = request.json() if request.body else None
-            yield {"path": request.path, "query": request.query, "headers": request.headers, "json": body}
+            yield {"path": request.path, "query": request.query, "headers": request.headers, **content(request)}
         for server in self._mail:
             for mail in server.received:
                 yield {
