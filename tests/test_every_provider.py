@@ -243,7 +243,7 @@ def test_generated_files_are_fresh() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# Helpers.
+# What the tests above ask of a model.
 
 
 def described(field: FieldInfo) -> bool:

@@ -259,15 +259,17 @@ def test_all_papers_that_are_named_are_asked_for(fake: Upstream, arguments: dict
     [
         ({}, "arguments: query or id_list is needed."),
         ({"query": " ", "id_list": []}, "arguments: query or id_list is needed."),
-        ({"query": "q", "max_results": 2001}, "arguments: max_results is at most 2000; read on with start."),
-        ({"query": "q", "max_results": 300_000}, "arguments: max_results is at most 2000; read on with start."),
+        (
+            {"query": "q", "max_results": 2001},
+            "arguments.max_results: Input should be less than or equal to 2000.",
+        ),
         (
             {"query": "q", "max_results": 7, "download_pdf": True},
-            "arguments: With download_pdf max_results is at most 6; read on with start.",
+            "arguments: With download_pdf at most 6; set max_results, use start.",
         ),
         (
             {"id_list": [f"2101.{number:05}" for number in range(7)], "download_pdf": True},
-            "arguments: With download_pdf max_results is at most 6; read on with start.",
+            "arguments: With download_pdf at most 6; set max_results, use start.",
         ),
     ],
 )
