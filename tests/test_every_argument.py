@@ -110,7 +110,7 @@ def of_method(walked: Walked) -> Iterator[Case]:
         if given is None:
             other = another(_resolved(argument, schema), _at(with_besides, path), schema)
         yield Case(walked, path, with_besides, other)
-    for name, given in told.items():
+    for name, given in sorted(told.items()):
         method, *parts = name.split(".")
         if method == walked.method.name and name not in seen:
             besides, other = given if isinstance(given, tuple) else ({}, given)
