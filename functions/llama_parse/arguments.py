@@ -9,15 +9,10 @@ from functions.llama_parse.answers import JobId
 from functions.llama_parse.names import PROMPTS, TIERS
 from functions.llama_parse.options import Form
 from integrations import Arguments
-from integrations.files import FileInput
+from integrations.files import FileInput, is_url
 
 Tier = Literal["fast", "cost_effective", "agentic", "agentic_plus"]
 Params = dict[Annotated[str, Field(max_length=100)], Any]
-
-
-def is_url(file: str) -> bool:
-    """Say whether it is where a document is, which LlamaParse fetches."""
-    return file[:8].lower().startswith(("https://", "http://"))
 
 
 class Asked(Arguments):

@@ -26,7 +26,6 @@ from functions.llama_parse.arguments import (
     ResultArguments,
     StatusArguments,
     SubmitArguments,
-    is_url,
 )
 from functions.llama_parse.options import Form, Handling, put, read
 from integrations import Http, IntegrationError, Provider, Setup
@@ -36,7 +35,7 @@ from integrations.errors import (
     InvalidArguments,
     UpstreamTimeout,
 )
-from integrations.files import Files
+from integrations.files import Files, is_url
 from integrations.findings import finding, sentence
 from integrations.media_types import named
 

@@ -41,8 +41,8 @@ NEITHER = {
     "unstructured.server": "one of two names, which the provider has the addresses of",
     "spider.url": "Spider asks for it, from its own network",
 }
-# Files whose URL the service asks for, from its own network, where such a file may be larger than what goes through here.
-# Nobody here looks its host up, or connects to it; in all else such a file is a file.
+# Files whose URL the service asks for, from its own network: there it may be larger than what goes through here. Nobody
+# here looks the host up, or connects to it; in all else such a file is a file.
 HANDED_OVER = {("cloudinary", "media_upload"), ("llama_parse", "parse"), ("llama_parse", "submit")}
 
 
