@@ -14,23 +14,19 @@ Values that are JSON stand in a text, since TOML has no null. A call has
 for the same in another spelling, whose tokens are kept apart, and `...` in a reply for any text.
 """
 
-import functools
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 
 from devtools.pages import differences
 from devtools.project import provider_names
 from tests.support import upstream as script
-from tests.support.forms import parts
-from tests.support.pages import ROOT, matches
 from tests.support.peers import Peers, answer_examples
 from tests.support.serving import Bundle
-from tests.support.upstream import Message, Request, Upstream
+from tests.support.shown import assert_contains, content, written
+from tests.support.upstream import Message, Upstream
 
 ENTRIES = [(about, entry) for about, path in differences.files().items() for entry in differences.entries(path)]
 KEYS = {
@@ -88,53 +84,6 @@ def answer(told: dict[str, Any]) -> Message:
     if "text" in told:
         return script.content(told["text"].encode(), told["type"], status)
     return script.json(told["json"], status)
-
-
-def written(body: str) -> str:
-    body = re.sub(r"<(\d+) letters>", lambda found: "x" * int(found[1]), body)
-    return re.sub(r"<key file(?: (\d+))?>", lambda found: key_file() + " " * int(found[1] or 1), body)
-
-
-@functools.cache
-def key_file() -> str:
-    event = json.loads((ROOT / "events/google_sheets.read_values.json").read_text())
-    key: str = event["setup"]["service_account_json"]
-    return key
-
-
-def assert_contains(given: Any, part: Any) -> None:
-    """Assert that `given` has all that `part` has; a list has as many items."""
-    if isinstance(part, dict):
-        assert isinstance(given, dict)
-        for name, value in part.items():
-            assert name in given, f"{name} is not among {sorted(given)}"
-            assert_contains(given[name], value)
-    elif isinstance(part, list):
-        assert isinstance(given, list)
-        assert len(given) == len(part), given
-        for item, wanted in zip(given, part, strict=True):
-            assert_contains(item, wanted)
-    elif isinstance(part, str):
-        assert matches(part, given), f"{given!r} is not {part!r}"
-    else:
-        assert given == part
-
-
-def content(request: Request) -> dict[str, Any]:
-    """Give what a request holds, by its form."""
-    kind = request.headers.get("content-type", "")
-    if kind.startswith("multipart/form-data"):
-        fields: dict[str, list[str]] = {}
-        files = []
-        for part in parts(request):
-            if part.filename is None:
-                fields.setdefault(part.field, []).append(part.text)
-            else:
-                files.append({"field": part.field, "filename": part.filename, "media_type": part.media_type})
-        return {"form": fields, "files": files}
-    if kind == "application/x-www-form-urlencoded":
-        return {"form": parse_qs(request.body.decode())}
-    return {"json": json.loads(request.body) if request.body else None}
 
 
 class Services:
