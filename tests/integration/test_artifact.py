@@ -404,6 +404,16 @@ def test_ffmpeg_and_the_layer_fit_together_into_what_lambda_unzips(artifact: Art
     assert size < 250 * 1024 * 1024
 
 
+def test_every_other_function_is_small(artifact: Artifact) -> None:
+    sizes = {
+        name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        for name, folder in artifact.code.items()
+        if name != "FfmpegFunction"
+    }
+    assert {name: size for name, size in sizes.items() if size >= 60 * MEGABYTE} == {}
+    assert sizes["GoogleSheetsFunction"] > MEGABYTE, "the parts that sign are there"
+
+
 def api_event(method: str, path: str, **headers: str) -> dict[str, Any]:
     http = {"method": method, "path": path, "sourceIp": "192.0.2.1"}
     return {
