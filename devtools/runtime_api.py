@@ -160,9 +160,16 @@ class Environment:
         # What clock_getcpuclockid(3) gives for a process on Linux; Python has it for threads only.
         return time.clock_gettime(~self._process.pid << 3 | 2)
 
+    def kill(self) -> None:
+        """End the process, with whatever it has started. An invocation under way ends as one whose process exited."""
+        # Also where the process has ended by itself: what it has started is of its group.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
     def close(self) -> None:
-        """End it, with whatever it has started. An invocation under way ends as one whose process has exited."""
-        self._kill()
+        """End the process, and close the sockets once an invocation under way has been told."""
+        self.kill()
         with self._lock:
             for connection in [self._listener, *self._received]:
                 connection.close()
@@ -195,21 +202,15 @@ class Environment:
         if request.path.endswith("/runtime/init/error"):
             request.connection.sendall(_ACCEPTED)
             self._failure = Result(json.loads(request.body), failed=True, seconds=0.0)
-            self._kill()
+            self.kill()
             return
         self._waiting = request.connection
         self._asked_at = self._asked_at or request.at
 
     def _fail(self, kind: str, message: str, seconds: float = 0.0) -> Result:
-        self._kill()
+        self.kill()
         self._failure = Result({"errorType": kind, "errorMessage": message}, failed=True, seconds=seconds)
         return self._failure
-
-    def _kill(self) -> None:
-        # Also where the process has ended by itself: what it has started is of its group.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
     def _status(self) -> str:
         code = self._process.wait()

@@ -128,8 +128,9 @@ def _sent_key(headers: dict[str, str]) -> str:
 def _provider(event: "Any") -> str | None:
     """Name the provider that the route is about, if it is about one: by its variable, else by the path."""
     named = (event.get("pathParameters") or {}).get("provider")
-    path = event["rawPath"].split("/")
-    return named or (path[2] if len(path) > 2 and path[1] in _ROUTES_OF_A_PROVIDER else None)
+    # A stage that has a name is the first part of every path.
+    path = event["rawPath"].removeprefix(f"/{event['requestContext'].get('stage')}/").removeprefix("/").split("/")
+    return named or (path[1] if len(path) > 1 and path[0] in _ROUTES_OF_A_PROVIDER else None)
 
 
 def _verdict(*, allowed: bool, key_id: str = "", scopes: tuple[str, ...] | None = None) -> "dict[str, Any]":

@@ -86,7 +86,8 @@ def handler(event: dict[str, Any], context: Any) -> Response:  # noqa: ARG001  #
     http = event["requestContext"]["http"]
     query = event.get("queryStringParameters") or {}
     view = _view_of(event)
-    path = http["path"].removeprefix("/").split("/")
+    # A stage that has a name is the first part of every path.
+    path = http["path"].removeprefix(f"/{event['requestContext'].get('stage')}/").removeprefix("/").split("/")
     response = _unless_known(_answer(view, http["method"], path, query) if view else _unreadable_scopes(), event)
     correlation_id = _correlation_id(event)
     response["headers"]["X-Correlation-Id"] = correlation_id
