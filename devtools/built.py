@@ -25,7 +25,8 @@ _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64":
 class BuiltFunctions:
     """The functions that `sam build` has written to a folder.
 
-    An environment is started where none is free, and kept, as Lambda does it. Raise CommandError, with the remedy, where there is nothing to run or nothing that can run it.
+    An environment is started where none is free, and kept, as Lambda does it. Raise CommandError, with the remedy,
+    where there is nothing to run or nothing that can run it.
     """
 
     def __init__(self, folder: Path = BUILT) -> None:
