@@ -116,6 +116,8 @@ def _is_preflight(event: "Any") -> bool:
 
 def _sent_key(headers: dict[str, str]) -> str:
     """Give the key that was sent, or nothing. A header that came twice is joined by a comma and is no key."""
+    # API Gateway writes names in lower case, that of `sam local start-api` in title case.
+    headers = {name.lower(): value for name, value in headers.items()}
     key = headers.get("x-api-key")
     if key is None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
