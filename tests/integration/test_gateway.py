@@ -26,7 +26,7 @@ from devtools.runtime_api import Environment, variables
 from devtools.store import LocalStore
 from devtools.template import Function, Route, read_cors, read_routes
 from tests.support.artifact import lambda_python
-from tests.support.http_cases import BUNDLE, FOUND, PROBE, by_name
+from tests.support.http_cases import BUNDLE, FOUND, PROBE, START_API_DIFFERS, by_name
 from tests.support.serving import KEY, ROOT, Bundle, integrations, serving
 from tests.support.upstream import Upstream
 
@@ -343,3 +343,12 @@ def test_a_function_that_ends_is_told(start: Callable[..., Environment]) -> None
     result = start("import os\ndef handler(event, context):\n    os._exit(3)\n").invoke({})
     assert result.payload["errorType"] == "Runtime.ExitError"
     assert result.payload["errorMessage"].endswith("Runtime exited with error: exit status 3")
+
+
+# Where SAM's own gateway is another one.
+
+
+def test_the_page_lists_where_start_api_differs() -> None:
+    page = (ROOT / "docs/sam-local.md").read_text(encoding="utf-8").partition("| case |")[2]
+    assert dict(re.findall(r"^\| (?!---)([^|]+) \| ([^|]+) \|$", page, re.MULTILINE)[1:]) == START_API_DIFFERS
+    assert by_name([*BUNDLE, *PROBE]).keys() > START_API_DIFFERS.keys()

@@ -146,7 +146,7 @@ PROBE = [
     Case("a greedy path", "GET /all/b/c", 200, _event(pathParameters={"rest": "b/c"}), headers=()),
     Case("cookies", "GET /echo/a", 200, _event(cookies=["k=v", "l=w"]), headers=(("cookie", "k=v; l=w"),)),
     Case("names of headers", "GET /echo/a", 200,
-         lambda event: event["headers"]["x-one"] == "1" and all(name == name.lower() for name in event["headers"]),
+         lambda event: event["headers"].get("x-one") == "1" and all(name == name.lower() for name in event["headers"]),
          headers=(("X-One", "1"),)),
     Case("a repeated header", "GET /echo/a", 200,
          lambda event: {name.lower(): value for name, value in event["headers"].items()}["x-many"] == "a,b",
@@ -166,7 +166,7 @@ PROBE = [
     _answer("a result without a status", {"plain": True}, 200, {"plain": True}, content_type="application/json"),
     _answer("a result that is text", "text", 200, "text", content_type="application/json"),
     _answer("a status that is none", {"statusCode": "no"}, 500, INTERNAL),
-    _answer("a body that is no text", {"statusCode": 200, "body": {"a": 1}}, 500, INTERNAL),
+    _answer("a result whose body is no text", {"statusCode": 200, "body": {"a": 1}}, 500, INTERNAL),
     _answer("a response above Lambda's limit", {"statusCode": 200, "body": {"times": MAX_PAYLOAD}}, 500, INTERNAL),
     Case("a function that raises", "POST /answer", 500, INTERNAL, headers=(JSON,), content=b'{"raise": "broken"}'),
     Case("a function that ends", "POST /leave", 500, INTERNAL, headers=()),
@@ -187,3 +187,37 @@ def by_name(cases: list[Case]) -> dict[str, Case]:
     named = {case.name: case for case in cases}
     assert len(named) == len(cases)
     return named
+
+
+# In which cases `sam local start-api` is not as AWS, and what it does instead.
+START_API_DIFFERS = {
+    "no key": "403 says `User is not authorized to access this resource`, as a REST API does",
+    "no key, no route": "the same",
+    "a wrong key": "the same",
+    "a key sent twice": "the same",
+    "kept out": "the same",
+    "nobody": "the same",
+    "an authorizer that raises": "502 instead of 500",
+    "an authorizer that says nothing": "502 instead of 500",
+    "a function that raises": "status 200 with Lambda's error as the body, instead of 500",
+    "a function that ends": "502 with another text, instead of 500",
+    "a function out of time": "502 instead of 500",
+    "a status that is none": "502 instead of 500",
+    "a result whose body is no text": "status 200 with Python's text of it, instead of 500",
+    "a response above Lambda's limit": "it has no limit",
+    "a body above Lambda's limit": "502 instead of 413",
+    "a body that is no text": "502: a body of bytes is not put into base64",
+    "bytes": "the same",
+    "a picture": "the same",
+    "a form": "it comes as text, not in base64",
+    "no route of the stack": "403 `Missing Authentication Token`, as a REST API does, instead of 404",
+    "no route for the method": "the same",
+    "a slash at the end": "the last part of a path may be empty: a call of a method without a name",
+    "an escaped slash": "it parts the path",
+    "HEAD": "502: HEAD is taken for the GET of the route",
+    "names of headers": "they are in title case; the bundle's functions take both",
+    "a request in short": "`routeKey` has the method of the request in place of `ANY`",
+    "the request's context": "the same",
+    "what is absent": "`body` is empty and `cookies` an empty list, instead of absent",
+    "no content type": "application/json instead of text/plain",
+}
