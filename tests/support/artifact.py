@@ -162,7 +162,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `sam build` writes, or has written to the folder BUILT_BUNDLE. Nobody may change it."""
     lambda_python()
     if named := os.environ.get("BUILT_BUNDLE"):
-        return Path(named)
+        return Path(named).resolve()
     return once(tmp_path_factory, "build", build) / BUILT
 
 
