@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SAM := $(VENV)/sam/bin
 PORT ?= 8000
+ARCHITECTURE ?= arm64
+MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 # Only a Python that is given is used: uv would otherwise download one.
 export UV_PYTHON_DOWNLOADS := never
@@ -21,7 +23,7 @@ SYNC := $(BIN)/uv pip sync --quiet --require-hashes
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(VENV)/.installed $(VENV)/sam/.installed $(VENV)/runtime/.installed ## Install everything that the other verbs need, into .venv
@@ -44,8 +46,16 @@ check: setup ## Lint, types, generated files, template
 	$(SAM)/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
 
 .PHONY: build
-build: $(VENV)/sam/.installed ## Build what `sam deploy` uploads, into .aws-sam (needs Python 3.13)
-	@MAKEFLAGS=--no-print-directory $(SAM)/sam build
+build: $(VENV)/sam/.installed ## Build what `sam deploy` uploads, into .aws-sam (ARCHITECTURE=x86_64, else arm64; needs Python 3.13)
+	@MAKEFLAGS=--no-print-directory $(SAM)/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+# What is built for this machine lies apart from what is built to be deployed. WITH is put before what needs an engine.
+.PHONY: sam-local
+sam-local: setup ## Run `sam local` on every event, and compare its API with AWS's (needs Docker or Podman)
+	@test -n "$(WITH)" || $(BIN)/python -m devtools.engine >/dev/null
+	@MAKEFLAGS=--no-print-directory $(SAM)/sam build --build-dir .aws-sam/local \
+		--parameter-overrides Architecture=$(MACHINE) >/dev/null
+	@BUILT_BUNDLE=.aws-sam/local $(WITH) $(BIN)/pytest -q tests/sam_local
 
 .PHONY: bench
 bench: setup ## Measure cold starts and warm calls, about six minutes (needs Python 3.13)

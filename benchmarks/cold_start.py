@@ -74,13 +74,15 @@ def measured(setting: Setting, case: Case) -> Callable[[], Sample]:
 
     def once() -> Sample:
         with setting.start(case.function) as runtime:
-            call, reply = runtime.call(case.event)
+            init = runtime.init_seconds
+            result = settings.answered(runtime, case.event)
+            reply = result.payload
             if reply.get("statusCode", 200) != 200 or not reply.get("isAuthorized", True):
                 raise RuntimeError(f"The call failed: {reply}")
             return {
-                "init": runtime.init_seconds,
-                "call": call,
-                "cold": runtime.init_seconds + call,
+                "init": init,
+                "call": result.seconds,
+                "cold": init + result.seconds,
                 "cpu": runtime.cpu_seconds(),
                 "peak": runtime.peak_bytes(),
             }

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runtime_api import Runtime
+from devtools.runtime_api import Environment, Result, variables
 
 ROOT = Path(__file__).resolve().parents[1]
 HANDLERS = ROOT / "benchmarks" / "handlers"
@@ -80,47 +80,32 @@ class Setting:
         folder = (self.source_only if source_only else self.handlers) / "naive"
         return Function(folder, "app.handler", built / "CommonLayer" / "python", "naive")
 
-    def start(self, function: Function) -> Runtime:
-        """Start a function under AWS's runtime client; return once it asks for its first event."""
-        return Runtime(
-            function.handler,
-            python=self.python,
-            folder=function.folder,
-            environment=self.environment(function),
-        )
+    def start(self, function: Function) -> Environment:
+        """Start a function under AWS's runtime client."""
+        return self._started(function.handler, function, self.environment(function))
+
+    def _started(self, handler: str, function: Function, environment: dict[str, str]) -> Environment:
+        # The log goes nowhere; and Python looks for packages of its own, as in Lambda: here there are none.
+        with Path(os.devnull).open("wb") as log:
+            return Environment(
+                handler, python=self.python, code=function.folder, variables=environment, log=log, options=()
+            )
 
     def audit(self, function: Function, event: Any) -> dict[str, Any]:
         """Count what the function's import and its first call load."""
         environment = self.environment(function)
         environment["AUDIT_HANDLER"] = function.handler
         environment["PYTHONPATH"] += f":{self.handlers / 'audit'}"
-        with Runtime("audit.handler", python=self.python, folder=function.folder, environment=environment) as runtime:
-            runtime.call(event)
-            counts: dict[str, Any] = runtime.call("report")[1]
+        with self._started("audit.handler", function, environment) as runtime:
+            answered(runtime, event)
+            counts: dict[str, Any] = answered(runtime, "report").payload
             return counts
 
     def environment(self, function: Function) -> dict[str, str]:
         """Give the environment that Lambda gives, and nothing of this machine's."""
-        path = [str(folder) for folder in (function.layer, self.runtime) if folder]
-        return {
-            "PATH": "/usr/bin:/bin",
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
-            "PYTHONPATH": ":".join(path),
+        packages = [folder for folder in (function.layer, self.runtime) if folder]
+        return variables(function.name, function.folder, packages) | {
             **READ_ONLY,
-            "LAMBDA_TASK_ROOT": str(function.folder),
-            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
-            "AWS_LAMBDA_FUNCTION_NAME": function.name,
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_FORMAT": "JSON",
-            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
-            "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/01/[$LATEST]0",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_ENDPOINT_URL": self.secrets_manager_over_tls if function.over_tls else self.secrets_manager,
             **({"AWS_CA_BUNDLE": str(self.authority)} if function.over_tls else {}),
             "POWERTOOLS_SERVICE_NAME": function.name,
@@ -128,6 +113,14 @@ class Setting:
             "ALGOLIA_BASE_URL": self.upstream,
             "WIKIPEDIA_BASE_URL": self.upstream,
         }
+
+
+def answered(runtime: Environment, event: Any) -> Result:
+    """Give the function an event. Raise RuntimeError where it fails."""
+    result = runtime.invoke(event)
+    if result.failed:
+        raise RuntimeError(f"The function failed: {result.payload}")
+    return result
 
 
 @contextlib.contextmanager

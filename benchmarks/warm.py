@@ -94,8 +94,8 @@ def under_runtime(setting: Setting, case: Case, calls: int) -> Callable[[], Samp
     def once() -> Sample:
         with setting.start(case.function) as runtime:
             for _ in range(WARM_UP):
-                runtime.call(case.event)
-            return {"call": statistics.median(runtime.call(case.event)[0] for _ in range(calls))}
+                settings.answered(runtime, case.event)
+            return {"call": statistics.median(settings.answered(runtime, case.event).seconds for _ in range(calls))}
 
     return once
 

@@ -4,13 +4,14 @@ import functools
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
 from devtools.errors import CommandError, UsageError
 from devtools.local import take_stdout
-from devtools.project import find_provider, store_folder
+from devtools.project import BUILT, find_provider, store_folder
 from devtools.store import API_KEYS, LocalStore, SecretStore
 
 # The modules behind the commands are imported inside them: `--help` need not wait for moto or the providers.
@@ -60,20 +61,31 @@ def main() -> None:
 )
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
 @click.option("--key", metavar="ID.SECRET", help="An API key for this run, instead of a random one.")
+@click.option("--runtime", is_flag=True, help="Run what `make build` built, behind AWS's own runtime client.")
+@click.option(
+    "--build-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=BUILT,
+    help="Where --runtime finds it, if not in .aws-sam/build.",
+)
+@click.option("--stage", default="$default", show_default=True, help="The API's stage; a named one starts every path.")
 @_told
-def serve(port: int, key: str | None) -> None:
+def serve(port: int, key: str | None, stage: str, build_dir: Path, *, runtime: bool) -> None:
     """Serve the bundle on one port of this machine.
 
     The same handlers, routes and authorizer as in AWS, with a Secrets Manager on loopback that is fed from the local
     store. Prints the address once it accepts, a key that holds for this run, and a curl line to try; the key is also in
     .integrations/key until the server ends. Logs go to standard error; metrics are not written unless
     POWERTOOLS_METRICS_DISABLED=false is set.
+
+    With --runtime each function is a process of Lambda's Python, 3.13, with nothing on its path but what was built:
+    what was left out of the artifact is missing here too. A change of the sources shows once they are built again.
     """
     from devtools import keys, server
 
     if key is not None and not keys.is_key(key):
         raise UsageError("--key is ID.SECRET: two parts of printable ASCII around a dot.")
-    server.serve(port, key)
+    server.serve(port, key, stage, build_dir if runtime else None)
 
 
 @main.command(epilog=_examples("integrations new acme", "integrations new llama_parse --title LlamaParse"))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -10,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-from devtools import sync
+from devtools import engine, sync
+from devtools.errors import CommandError
 from devtools.project import ROOT, load_provider, provider_names, store_folder
 from devtools.store import LocalStore, StoreError
 from integrations import Provider
@@ -33,7 +33,7 @@ def examine() -> Iterator[Finding]:
     yield _layer()
     yield _python_for_builds()
     yield _sam()
-    yield _docker()
+    yield _engine()
     yield _generated()
     yield from _store()
 
@@ -71,13 +71,11 @@ def _sam() -> Finding:
     return Finding("SAM for `make check`, `make build` and deploying", "" if there else "run `make setup`")
 
 
-def _docker() -> Finding:
-    what = "Docker, only for `sam local`"
-    if shutil.which("docker") is None:
-        return Finding(what, "install Docker, if you want `sam local`; `integrations serve` does without")
-    if _run("docker", "info").returncode:
-        return Finding(what, "start it: `docker info` must succeed")
-    return Finding(what)
+def _engine() -> Finding:
+    try:
+        return Finding(f"a container engine, only for `sam local`: {engine.find()}")
+    except CommandError as error:
+        return Finding("a container engine, only for `sam local`", str(error))
 
 
 def _generated() -> Finding:

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from devtools import keys
@@ -27,11 +27,16 @@ class EmbeddedAws:
     """A running moto server.
 
     `run_key` is an API key that holds for this run and is not stored. `on_change` is called when the store has
-    changed, before any call goes on.
+    changed, before any call goes on. `names` are those by which it may be asked, beside its own: where something else
+    leads to it.
     """
 
     def __init__(
-        self, store: LocalStore, run_key: str | None = None, on_change: Callable[[], None] = lambda: None
+        self,
+        store: LocalStore,
+        run_key: str | None = None,
+        on_change: Callable[[], None] = lambda: None,
+        names: Sequence[str] = (),
     ) -> None:
         # Read at import: moto would otherwise let every origin read its answers.
         os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
@@ -49,6 +54,7 @@ class EmbeddedAws:
         session = boto3.Session("local", "local", region_name=REGION)  # moto takes any key
         self._client = session.client("secretsmanager", endpoint_url=self.url)
         session.client("s3", endpoint_url=self.url).create_bucket(Bucket=BUCKET)
+        self._names = names
         self._store = store
         self._on_change = on_change
         self._run_keys = dict([keys.record(run_key)]) if run_key else {}
@@ -93,7 +99,7 @@ class EmbeddedAws:
 
     def _guarded(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         port = self._server.server_port
-        host_is_ours = environ.get("HTTP_HOST") in (f"{LOOPBACK}:{port}", f"localhost:{port}")
+        host_is_ours = environ.get("HTTP_HOST") in {f"{name}:{port}" for name in (LOOPBACK, "localhost", *self._names)}
         of_moto = environ["PATH_INFO"].lower().startswith("/moto-api")
         if not host_is_ours or "HTTP_ORIGIN" in environ or of_moto:
             start_response("403 Forbidden", [("Content-Length", "0")])

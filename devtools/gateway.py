@@ -14,16 +14,21 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from devtools.local import ACCOUNT, REGION, report_fault
+from devtools.cors import Cors
+from devtools.local import ACCOUNT, REGION, FunctionError, report_fault, within
 from devtools.template import Function, Route, match
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-# What Lambda takes; API Gateway itself would take ten.
-MAX_BODY = 6 * 1024 * 1024
+# What Lambda takes as an event and as a response; API Gateway itself would take ten megabytes.
+MAX_PAYLOAD = 6 * 1024 * 1024
+# JSON may write a character of a body with six: what is smaller than this fits in any case.
+SURELY_FITS = MAX_PAYLOAD // 7
+PATIENCE = 30.0
+"""Seconds that an HTTP API waits for a function."""
 API_ID = "local"
-STAGE = "$default"
+DEFAULT_STAGE = "$default"
 
 _TEXT = ("application/json", "application/javascript", "application/xml")
 
@@ -41,56 +46,102 @@ class Response:
 
 
 class Gateway:
-    """A WSGI application that answers as the HTTP API does. `run` calls a function with an event."""
+    """A WSGI application that answers as the HTTP API does. `run` calls a function with an event.
 
-    def __init__(self, routes: list[Route], run: Run) -> None:
+    `stage` is the first part of every path unless it is `$default`, `cors` answers pages of other origins, `patience`
+    is what a function may take, in seconds.
+    """
+
+    def __init__(
+        self,
+        routes: list[Route],
+        run: Run,
+        *,
+        stage: str = DEFAULT_STAGE,
+        cors: Cors | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         self._routes = routes
         self._run = run
+        self._stage = stage
+        self._cors = cors
+        self._patience = patience
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer one request."""
         response = self._answer(environ)
         phrase = HTTPStatus(response.status).phrase if response.status in set(HTTPStatus) else "Unknown"
-        length = ("content-length", str(len(response.body)))
         headers = [pair for pair in response.headers if pair[0].lower() != "content-length"]
-        start_response(f"{response.status} {phrase}", [*headers, length])
+        if self._cors:
+            headers = self._cors.answered(headers, _preflight(environ), environ.get("HTTP_ORIGIN"))
+        if response.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+            headers.append(("content-length", str(len(response.body))))
+        start_response(f"{response.status} {phrase}", headers)
         return [b""] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     def _answer(self, environ: "WSGIEnvironment") -> Response:
         body = environ["wsgi.input"].read(_length(environ))
-        if len(body) > MAX_BODY:
-            return _message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
         path = _path(environ)
-        found = match(
-            self._routes, environ["REQUEST_METHOD"], [unquote(part) for part in path.removeprefix("/").split("/")]
-        )
+        segments = [unquote(part) for part in path.removeprefix("/").split("/")]
+        if self._stage != DEFAULT_STAGE:
+            if segments[0] != self._stage:
+                return _message(HTTPStatus.NOT_FOUND, "Not Found")
+            segments = segments[1:] or [""]
+        found = match(self._routes, environ["REQUEST_METHOD"], segments)
         if found is None:
+            if self._cors and _preflight(environ):
+                return Response(HTTPStatus.NO_CONTENT, [], b"")
             return _message(HTTPStatus.NOT_FOUND, "Not Found")
         route, values = found
-        event = _event(environ, unquote(path), body, route.key, values)
-        if route.authorizer:
-            try:
-                verdict = self._run(route.authorizer, _question(event))
-                allowed, context = verdict["isAuthorized"] is True, verdict.get("context")
-            except Exception:  # noqa: BLE001  # whatever an authorizer raises, API Gateway answers this
-                report_fault(route.authorizer)
-                return _message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
-            if not allowed:
-                return _message(HTTPStatus.FORBIDDEN, "Forbidden")
-            event["requestContext"]["authorizer"] = {"lambda": context}
+        event = _event(environ, unquote(path), body, route.key, values, self._stage)
+        if len(body) > SURELY_FITS and len(json.dumps(event)) > MAX_PAYLOAD:
+            return _message(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
+        return self._refusal(route, event) or self._called(route.function, event)
+
+    def _refusal(self, route: Route, event: Event) -> Response | None:
+        """Ask the authorizer, if the route has one; what it hands over is put into the event."""
+        if route.authorizer is None:
+            return None
         try:
-            return _response(self._run(route.function, event), event["requestContext"]["requestId"])
-        except Exception:  # noqa: BLE001  # whatever a handler raises, API Gateway answers this
-            report_fault(route.function)
+            verdict = self._run(route.authorizer, _question(event))
+            allowed, context = verdict["isAuthorized"] is True, verdict.get("context")
+        except Exception:  # noqa: BLE001  # whatever an authorizer raises, API Gateway answers this
+            report_fault(route.authorizer)
             return _message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+        if not allowed:
+            return _message(HTTPStatus.FORBIDDEN, "Forbidden")
+        event["requestContext"]["authorizer"] = {"lambda": context}
+        return None
+
+    def _called(self, function: Function, event: Event) -> Response:
+        if function.timeout <= self._patience:  # `run` sees to it that it ends by then
+            return self._response(function, event)
+        try:
+            answer: Response = within(self._patience, lambda: self._response(function, event))
+        except FunctionError:
+            return _message(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable")
+        return answer
+
+    def _response(self, function: Function, event: Event) -> Response:
+        try:
+            return _response(self._run(function, event), event["requestContext"]["requestId"])
+        except Exception:  # noqa: BLE001  # whatever a handler raises, API Gateway answers this
+            report_fault(function)
+            return _message(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+
+
+def _preflight(environ: "WSGIEnvironment") -> bool:
+    """Say whether a browser asks what a page may send."""
+    asks = environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ORIGIN" in environ
+    return asks and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
 
 
 def _length(environ: "WSGIEnvironment") -> int:
     """Say how much of the body to read: all of it, and no more than shows that it is too large."""
     if environ.get("wsgi.input_terminated"):
-        return MAX_BODY + 1
+        return MAX_PAYLOAD + 1
     declared = environ.get("CONTENT_LENGTH") or "0"
-    return min(int(declared), MAX_BODY + 1) if declared.isdecimal() else 0
+    return min(int(declared), MAX_PAYLOAD + 1) if declared.isdecimal() else 0
 
 
 def _path(environ: "WSGIEnvironment") -> str:
@@ -99,7 +150,9 @@ def _path(environ: "WSGIEnvironment") -> str:
     return "/" + target.partition("://")[2].partition("/")[2] if target.startswith(("http://", "https://")) else target
 
 
-def _event(environ: "WSGIEnvironment", path: str, body: bytes, route_key: str, values: dict[str, str]) -> Event:
+def _event(
+    environ: "WSGIEnvironment", path: str, body: bytes, route_key: str, values: dict[str, str], stage: str
+) -> Event:
     """Make the event. A member is absent, not null, where the request has nothing for it."""
     headers = _headers(environ)
     cookies = headers.pop("cookie", "")
@@ -127,7 +180,7 @@ def _event(environ: "WSGIEnvironment", path: str, body: bytes, route_key: str, v
             },
             "requestId": secrets.token_urlsafe(11) + "=",
             "routeKey": route_key,
-            "stage": STAGE,
+            "stage": stage,
             "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
             "timeEpoch": int(now.timestamp() * 1000),
         },
@@ -174,7 +227,9 @@ def _as_text(body: bytes, content_type: str) -> str | None:
 def _question(event: Event) -> Event:
     """Make the event of a REQUEST authorizer, payload format 2.0: the request without its body."""
     http = event["requestContext"]["http"]
-    arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{STAGE}/{http['method']}{http['path']}"
+    stage = event["requestContext"]["stage"]
+    path = http["path"] if stage == DEFAULT_STAGE else http["path"].removeprefix(f"/{stage}")
+    arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{API_ID}/{stage}/{http['method']}{path}"
     rest = {name: value for name, value in event.items() if name not in ("version", "body", "isBase64Encoded")}
     return {"version": "2.0", "type": "REQUEST", "routeArn": arn, "identitySource": None, **rest}
 
@@ -182,8 +237,11 @@ def _question(event: Event) -> Event:
 def _response(result: Any, request_id: str) -> Response:
     """Read a function's result: a response, or anything else as the JSON body of one. Raise where it is neither."""
     if not (isinstance(result, dict) and "statusCode" in result):
-        result = {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(result)}
+        text = result if isinstance(result, str) else json.dumps(result)
+        result = {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": text}
     body = result.get("body") or ""
+    if len(body) > SURELY_FITS and len(json.dumps(result)) > MAX_PAYLOAD:
+        raise FunctionError("Response payload size exceeded maximum allowed payload size (6291556 bytes).")
     headers = [(name.lower(), str(value)) for name, value in (result.get("headers") or {}).items()]
     headers += [("set-cookie", cookie) for cookie in result.get("cookies") or []]
     if not any(name == "content-type" for name, _ in headers):

@@ -8,6 +8,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -59,6 +60,10 @@ def take_stdout() -> TextIO:
     return own
 
 
+class FunctionError(Exception):
+    """A function has failed in a way that Lambda itself tells: it ran out of time, it ended, it cannot be loaded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The context object that Lambda hands to a handler."""
@@ -97,9 +102,14 @@ class Functions:
         self._lock = threading.Lock()
 
     def run(self, function: "Function", event: dict[str, Any]) -> Any:
-        """Call the function's handler with the event."""
+        """Call the function's handler with the event.
+
+        Raise what the handler raises, or FunctionError where it takes longer than it may. Lambda would then end the
+        process; here its thread goes on until it is done, and nobody waits for it.
+        """
         handler = self._handlers.get(function.logical_id) or self._load(function)
-        return handler(event, Context(function.name, function.memory, function.timeout))
+        context = Context(function.name, function.memory, function.timeout)
+        return within(function.timeout, lambda: handler(event, context))
 
     def forget(self) -> None:
         """Let every function that caches secrets (its module has a `forget`) read them again."""
@@ -118,7 +128,25 @@ class Functions:
         return handler
 
 
+def within(seconds: float, work: Callable[[], Any]) -> Any:
+    """Give what `work` gives, or raise what it raises. Raise FunctionError when that takes longer."""
+    future: Future[Any] = Future()
+
+    def target() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised where the result is waited for
+            future.set_exception(error)
+
+    threading.Thread(target=target, name="call", daemon=True).start()
+    if not wait([future], seconds).done:
+        raise FunctionError(f"Task timed out after {seconds:.2f} seconds")
+    return future.result()
+
+
 def report_fault(function: "Function") -> None:
     """Write the exception that is being handled to standard error, as Lambda writes it to the log."""
-    sys.stderr.write(f"{function.name} raised:\n{traceback.format_exc()}")
+    error = sys.exception()
+    told = f"{error}\n" if isinstance(error, FunctionError) else traceback.format_exc()
+    sys.stderr.write(f"{function.name} raised:\n{told}")
     sys.stderr.flush()

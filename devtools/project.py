@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = ROOT / "functions"
 TEMPLATE = ROOT / "template.yaml"
+BUILT = ROOT / ".aws-sam/build"
 
 
 def store_folder() -> Path:

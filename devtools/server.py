@@ -10,13 +10,15 @@ from typing import Any, TextIO
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from devtools import keys
+from devtools.built import BuiltFunctions
+from devtools.cors import Cors
 from devtools.embedded_aws import BUCKET, LOOPBACK, EmbeddedAws
 from devtools.errors import CommandError
-from devtools.gateway import Event, Gateway, Run
+from devtools.gateway import DEFAULT_STAGE, Event, Gateway, Run
 from devtools.local import Functions, prepare_environment, take_stdout
 from devtools.project import TEMPLATE, store_folder
 from devtools.store import LocalStore
-from devtools.template import Function, read_routes
+from devtools.template import Function, read_cors, read_routes
 from integrations.setup import connections
 
 
@@ -29,27 +31,40 @@ class _Requests(WSGIRequestHandler):
         """Say nothing."""
 
 
-def serve(port: int, key: str | None) -> None:
-    """Serve until Ctrl-C or SIGTERM. Raise CommandError."""
+CORS_ORIGINS = "INTEGRATIONS_CORS_ORIGINS"
+
+
+def serve(port: int, key: str | None, stage: str, build: Path | None) -> None:
+    """Serve until Ctrl-C or SIGTERM: the functions in this process, or what was built there. Raise CommandError."""
     key = key or keys.generate()
-    _end_at_once(key)
+    built = BuiltFunctions(build) if build else None
+    _end_at_once(key, built)
     with _listener(port) as listener:
         out = take_stdout()
-        gateway = Gateway(read_routes(TEMPLATE), _bundle(key))
+        gateway = Gateway(read_routes(TEMPLATE), _bundle(key, built or Functions()), stage=stage, cors=_cors())
         server = make_server(LOOPBACK, port, gateway, threaded=True, request_handler=_Requests, fd=listener.fileno())
         _keep(key)
-        _announce(out, f"http://{LOOPBACK}:{listener.getsockname()[1]}", key)
+        prefix = "" if stage == DEFAULT_STAGE else f"/{stage}"
+        _announce(out, f"http://{LOOPBACK}:{listener.getsockname()[1]}{prefix}", key)
         # A signal may come to another thread; this one sees it when it next looks up.
         server.serve_forever(poll_interval=0.1)
 
 
-def _end_at_once(key: str) -> None:
+def _cors() -> Cors | None:
+    """Give the stack's CORS, for the origins that its parameter would name."""
+    origins = [origin.strip() for origin in os.environ.get(CORS_ORIGINS, "").split(",")]
+    return Cors(list(filter(None, origins)), read_cors(TEMPLATE)) if any(origins) else None
+
+
+def _end_at_once(key: str, built: BuiltFunctions | None) -> None:
     """End on Ctrl-C and SIGTERM; a call under way would otherwise be waited for, as long as the service takes."""
 
     def end(*_: object) -> None:
         with contextlib.suppress(OSError):
             if _key_file().read_text(encoding="utf-8").strip() == key:  # and not that of a server started later
                 _key_file().unlink()
+        if built:
+            built.kill()
         os._exit(0)
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,10 +94,9 @@ def _listener(port: int) -> socket.socket:
         ) from None
 
 
-def _bundle(key: str) -> Run:
+def _bundle(key: str, functions: Functions | BuiltFunctions) -> Run:
     """Start the embedded AWS and give what runs a function, with the secrets as they are in the store at that time."""
     prepare_environment(None)
-    functions = Functions()
 
     def forget() -> None:
         connections.forget()

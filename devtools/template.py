@@ -26,6 +26,17 @@ class Function:
 
 
 @dataclass(frozen=True, slots=True)
+class CorsConfiguration:
+    """What the HTTP API answers pages of other origins; from which ones is a parameter of the stack."""
+
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    exposed: tuple[str, ...]
+    max_age: int
+    credentials: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A route of the HTTP API. `key` is how API Gateway names it; `authorizer` is None where nobody is asked."""
 
@@ -51,6 +62,20 @@ def read_routes(path: Path) -> list[Route]:
         for event in resources[logical_id]["Properties"].get("Events", {}).values()
         if event["Type"] == "HttpApi"
     ]
+
+
+def read_cors(path: Path) -> CorsConfiguration:
+    """Read what the template's HTTP API has for the case that there are origins, `!If [HasCorsOrigins, {…}, …]`."""
+    resources = parse(path.read_text(encoding="utf-8"))["Resources"]
+    (api,) = [resource for resource in resources.values() if resource["Type"] == "AWS::Serverless::HttpApi"]
+    _, written, _ = api["Properties"]["CorsConfiguration"]["Fn::If"]
+    return CorsConfiguration(
+        methods=tuple(written["AllowMethods"]),
+        headers=tuple(written["AllowHeaders"]),
+        exposed=tuple(written.get("ExposeHeaders", ())),
+        max_age=written.get("MaxAge", 0),
+        credentials=written.get("AllowCredentials", False),
+    )
 
 
 def parse(text: str) -> dict[str, Any]:

@@ -409,6 +409,10 @@ def test_the_stack_has_room_for_more_providers(stack: Stack) -> None:
 def test_the_configurations_fit_the_template(template: Template) -> None:
     configurations = tomllib.loads((ROOT / "samconfig.toml").read_text())
     assert configurations.pop("version") == 0.1
+    # `local` is for building and running on this machine alone.
+    local = configurations.pop("local")
+    assert local["global"]["parameters"] == {"parameter_overrides": ["Architecture=x86_64"]}
+    assert not local.keys() & {"deploy", "sync"}
     assert configurations.keys() == {"default", "dev", "prod"}
     prefixes = []
     for configuration in configurations.values():

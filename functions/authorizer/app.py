@@ -116,6 +116,8 @@ def _is_preflight(event: "Any") -> bool:
 
 def _sent_key(headers: dict[str, str]) -> str:
     """Give the key that was sent, or nothing. A header that came twice is joined by a comma and is no key."""
+    # API Gateway writes names in lower case, that of `sam local start-api` in title case.
+    headers = {name.lower(): value for name, value in headers.items()}
     key = headers.get("x-api-key")
     if key is None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -128,8 +130,9 @@ def _sent_key(headers: dict[str, str]) -> str:
 def _provider(event: "Any") -> str | None:
     """Name the provider that the route is about, if it is about one: by its variable, else by the path."""
     named = (event.get("pathParameters") or {}).get("provider")
-    path = event["rawPath"].split("/")
-    return named or (path[2] if len(path) > 2 and path[1] in _ROUTES_OF_A_PROVIDER else None)
+    # A stage that has a name is the first part of every path.
+    path = event["rawPath"].removeprefix(f"/{event['requestContext'].get('stage')}/").removeprefix("/").split("/")
+    return named or (path[1] if len(path) > 1 and path[0] in _ROUTES_OF_A_PROVIDER else None)
 
 
 def _verdict(*, allowed: bool, key_id: str = "", scopes: tuple[str, ...] | None = None) -> "dict[str, Any]":

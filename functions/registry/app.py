@@ -86,7 +86,8 @@ def handler(event: dict[str, Any], context: Any) -> Response:  # noqa: ARG001  #
     http = event["requestContext"]["http"]
     query = event.get("queryStringParameters") or {}
     view = _view_of(event)
-    path = http["path"].removeprefix("/").split("/")
+    # A stage that has a name is the first part of every path.
+    path = http["path"].removeprefix(f"/{event['requestContext'].get('stage')}/").removeprefix("/").split("/")
     response = _unless_known(_answer(view, http["method"], path, query) if view else _unreadable_scopes(), event)
     correlation_id = _correlation_id(event)
     response["headers"]["X-Correlation-Id"] = correlation_id
@@ -294,11 +295,17 @@ def _json(body: str, etag: str | None = None) -> Response:
 def _unless_known(response: Response, event: dict[str, Any]) -> Response:
     """Answer 304 where the caller has this very version; the comparison is the weak one of RFC 9110, 13.1.2."""
     etag = response["headers"].get("ETag")
-    given = (event.get("headers") or {}).get("if-none-match", "")
+    given = _header(event, "if-none-match") or ""
     tags = [tag.strip().removeprefix("W/") for tag in given.split(",")]
     if etag and (etag in tags or tags == ["*"]):
         return {"statusCode": 304, "headers": {"ETag": etag}, "body": ""}
     return response
+
+
+def _header(event: dict[str, Any], name: str) -> str | None:
+    """Give a header. API Gateway writes names in lower case, that of `sam local start-api` in title case."""
+    headers: dict[str, str] = event.get("headers") or {}
+    return next((value for given, value in headers.items() if given.lower() == name), None)
 
 
 def _unknown_provider(view: View) -> Response:
@@ -372,7 +379,7 @@ def _problem(status: int, code: str, title: str, detail: str) -> Response:
 
 def _correlation_id(event: dict[str, Any]) -> str:
     """Take the caller's id if it is fit for a header, else API Gateway's."""
-    for candidate in ((event.get("headers") or {}).get("x-correlation-id"), event["requestContext"].get("requestId")):
+    for candidate in (_header(event, "x-correlation-id"), event["requestContext"].get("requestId")):
         if isinstance(candidate, str) and _CORRELATION_ID.fullmatch(candidate):
             return candidate
     return str(uuid.uuid4())

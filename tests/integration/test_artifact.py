@@ -16,12 +16,13 @@ import pytest
 import trustme
 
 from devtools.project import load_provider
+from devtools.runtime_api import Environment as Function
+from devtools.runtime_api import Result
 from tests.support import mail
 from tests.support import upstream as reply
 from tests.support.artifact import Artifact, build
 from tests.support.aws import Secrets
 from tests.support.keys import Headers, wrong_keys
-from tests.support.runtime_api import Function, Result
 from tests.support.stack import ROOT
 from tests.support.upstream import LOOPBACK, Request, Upstream, server_context
 

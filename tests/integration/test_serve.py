@@ -716,7 +716,7 @@ def test_what_is_not_text_is_in_base64(kind: str, body: bytes, *, in_base64: boo
     ("result", "status", "headers", "body"),
     [
         ({"plain": True}, 200, {"content-type": "application/json"}, '{"plain": true}'),
-        ("text", 200, {"content-type": "application/json"}, '"text"'),
+        ("text", 200, {"content-type": "application/json"}, "text"),
         ({"statusCode": 201, "headers": {"X-A": "1"}, "body": "x"}, 201, {"x-a": "1"}, "x"),
         ({"statusCode": 200, "body": "eA==", "isBase64Encoded": True}, 200, {}, "x"),
         ({"statusCode": 200, "cookies": ["a=b", "c=d"], "body": ""}, 200, {"set-cookie": "a=b, c=d"}, ""),

@@ -17,8 +17,8 @@ import boto3
 import pytest
 import yaml
 
+from devtools.runtime_api import Environment, variables
 from tests.support.requirements_of_peers import peer_is_missing
-from tests.support.runtime_api import Function
 from tests.support.stack import ROOT, sam_tool
 
 SOURCES = ("template.yaml", "make", "layers", "functions")
@@ -41,17 +41,17 @@ class Artifact:
         variables = self.resources[name]["Properties"].get("Environment", {}).get("Variables", {})
         return {key: value for key, value in variables.items() if isinstance(value, str)}
 
-    def function(self, name: str, log: Path, **environment: str) -> Function:
+    def function(self, name: str, log: Path, **environment: str) -> Environment:
         """Run a function as it was uploaded: its handler on its code, its layers and Lambda's own packages."""
         properties = self.resources[name]["Properties"]
         layers = [self.code[layer["Ref"]] / "python" for layer in properties.get("Layers", [])]
-        return Function(
-            self.python,
-            [*layers, ROOT / ".venv/runtime"],
-            self.code[name],
+        code = self.code[name]
+        return Environment(
             properties.get("Handler", "provider.handler"),
-            self.environment(name) | environment,
-            log,
+            python=self.python,
+            code=code,
+            variables=variables(name, code, [*layers, ROOT / ".venv/runtime"]) | self.environment(name) | environment,
+            log=log,
         )
 
 
@@ -159,8 +159,10 @@ def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Pa
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `sam build` writes. Nobody may change it."""
+    """What `sam build` writes, or has written to the folder BUILT_BUNDLE. Nobody may change it."""
     lambda_python()
+    if named := os.environ.get("BUILT_BUNDLE"):
+        return Path(named).resolve()
     return once(tmp_path_factory, "build", build) / BUILT
 
 

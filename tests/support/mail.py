@@ -115,11 +115,13 @@ class MailServer:
 
 
 @contextlib.contextmanager
-def running(authority: "trustme.CA", security: str, users: dict[str, str], **options: Any) -> Iterator[MailServer]:
-    """Run aiosmtpd until the block ends. `options` are those of its SMTP class."""
+def running(
+    authority: "trustme.CA", security: str, users: dict[str, str], name: str = LOOPBACK, **options: Any
+) -> Iterator[MailServer]:
+    """Run aiosmtpd until the block ends. `name` is the certificate's, `options` are those of aiosmtpd's SMTP class."""
     server = MailServer(free_port(), dict(users))
     if security != "none":
-        options["ssl_context" if security == "tls" else "tls_context"] = server_context(authority)
+        options["ssl_context" if security == "tls" else "tls_context"] = server_context(authority, name)
     controller = Controller(
         server,
         hostname=LOOPBACK,

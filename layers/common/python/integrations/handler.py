@@ -272,7 +272,9 @@ def _method_of_route(provider: "Provider", event: dict[str, Any]) -> str | None:
 def _correlation_id_of_http(event: dict[str, Any]) -> str:
     """Take the caller's id if it is fit for a header and a log line, else API Gateway's."""
     headers = event.get("headers")
-    sent = headers.get("x-correlation-id") if isinstance(headers, dict) else None
+    headers = headers if isinstance(headers, dict) else {}
+    # API Gateway writes names in lower case, that of `sam local start-api` in title case.
+    sent = headers.get("x-correlation-id") or headers.get("X-Correlation-Id")
     for candidate in (sent, event["requestContext"].get("requestId")):
         if isinstance(candidate, str) and _CORRELATION_ID.fullmatch(candidate):
             return candidate
