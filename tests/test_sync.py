@@ -21,6 +21,7 @@ from tests.support.sample import provider as sample
 from tests.support.serving import copy_of_the_checkout, in_copy
 
 TEMPLATE = "template.yaml"
+CANARY = "template.canary.yaml"
 CATALOG = "functions/registry/catalog.json"
 TOOLS = "functions/registry/tools/anthropic.json"
 PAGES = ["docs/differences.md", "docs/errors.md", "docs/providers.md", "docs/tools.md"]
@@ -109,15 +110,18 @@ def test_a_tool_that_a_vendor_would_refuse_is_told_and_nothing_is_written(
 
 
 def test_what_stands_outside_the_markers_stays(checkout: Path, sync: Callable[..., str]) -> None:
-    path = checkout / TEMPLATE
+    path, canary = checkout / TEMPLATE, checkout / CANARY
     fresh = path.read_text()
-    path.write_text(
-        fresh.replace("Description: One way to call", "Description: My way to call").replace(
-            "\nOutputs:", "\n# mine\nOutputs:"
-        )
+    mine = fresh.replace("Description: One way to call", "Description: My way to call").replace(
+        "\nOutputs:", "\n# mine\nOutputs:"
     )
-    assert sync("--check") == ""
+    path.write_text(mine)
+    # Only what is written from the whole template follows.
+    assert sync() == f"wrote {CANARY}\n"
+    assert path.read_text() == mine
+    assert "Description: My way to call" in canary.read_text()
     path.write_text(fresh)
+    sync()
 
 
 @pytest.mark.parametrize("broken", ["no marker", "no end", "no section", "marker of the next section"])

@@ -89,7 +89,7 @@ class _Evaluation:
             return node
         if len(node) == 1:
             (name, operand), *_ = node.items()
-            if name == "Ref" or name.startswith("Fn::") or node == {"Condition": operand}:
+            if name == "Ref" or name.startswith("Fn::") or (name == "Condition" and isinstance(operand, str)):
                 return self._function(name, operand)
         return {key: value for key, item in node.items() if (value := self.value(item)) is not ABSENT}
 
