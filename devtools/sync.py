@@ -1,8 +1,8 @@
 """`integrations sync`: what is generated from the providers' declarations.
 
-Between its marker lines template.yaml is written here, and as a whole template.canary.yaml, functions/registry/catalog.json,
-the tools beside it, one file a format, and some pages of docs/. The same providers give the same bytes. A tool that a vendor
-would refuse is an error, and then nothing is written.
+Between its marker lines template.yaml is written here, and as a whole template.canary.yaml, the registry's catalog.json,
+the tools beside it, one file a format, and some pages of docs/. The same providers give the same bytes. A tool that a
+vendor would refuse is an error, and then nothing is written.
 """
 
 from pathlib import Path

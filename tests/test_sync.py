@@ -24,7 +24,7 @@ TEMPLATE = "template.yaml"
 CANARY = "template.canary.yaml"
 CATALOG = "functions/registry/catalog.json"
 TOOLS = "functions/registry/tools/anthropic.json"
-PAGES = ["docs/differences.md", "docs/errors.md", "docs/providers.md", "docs/tools.md"]
+PAGES = ["docs/cost.md", "docs/differences.md", "docs/errors.md", "docs/providers.md", "docs/tools.md"]
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +44,9 @@ def sync(checkout: Path) -> Callable[..., str]:
 
 
 def test_what_is_committed_is_what_sync_writes(checkout: Path, sync: Callable[..., str]) -> None:
-    before = [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS, *PAGES)]
+    before = [(checkout / name).read_bytes() for name in (TEMPLATE, CANARY, CATALOG, TOOLS, *PAGES)]
     assert sync() == ""
-    assert [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS, *PAGES)] == before
+    assert [(checkout / name).read_bytes() for name in (TEMPLATE, CANARY, CATALOG, TOOLS, *PAGES)] == before
     assert sync("--check") == ""
 
 
@@ -57,6 +57,8 @@ def test_what_is_committed_is_what_sync_writes(checkout: Path, sync: Callable[..
         (TOOLS, "The index to search.", "An index."),
         (TEMPLATE, "CodeUri: functions/algolia/", "CodeUri: functions/elsewhere/"),
         (TEMPLATE, "  Algolia:\n", "  Algoliax:\n"),
+        (CANARY, "AutoPublishAlias: live", "AutoPublishAlias: dead"),
+        ("docs/cost.md", "1,000,000 requests", "1,000 requests"),
         ("docs/providers.md", "The index to search.", "An index."),
         ("docs/errors.md", "| 504 |", "| 505 |"),
         ("docs/tools.md", '"maxLength": 300', '"maxLength": 3000'),

@@ -55,8 +55,8 @@ logger = Logger(service="integrations", location=None, logger_formatter=Redactin
 def record(facts: dict[str, Any], outcome: str, seconds: float, error: Exception | None) -> None:
     """Write the call's line and metrics.
 
-    `facts` go into the line: provider, method, correlation_id, own_setup, attempts and so on. `error` is given for a fault
-    of ours; its place is logged and its text is not, for it may hold what a caller or a service sent.
+    `facts` go into the line: provider, method, correlation_id, own_setup, attempts and so on. `error` is given for a
+    fault of ours; its place is logged and its text is not, for it may hold what a caller or a service sent.
     """
     line = {**facts, "outcome": outcome, "duration_ms": round(seconds * 1000, 1)}
     if error is not None:
