@@ -1,7 +1,7 @@
 """`integrations sync`: what is generated from the providers' declarations.
 
-Between its marker lines template.yaml is written here, and as a whole template.canary.yaml, the registry's catalog.json,
-the tools beside it, one file a format, and some pages of docs/. The same providers give the same bytes. A tool that a
+Between its marker lines template.yaml is written here, and as a whole template.canary.yaml, the registry's catalog and
+tools, one file a format, and some pages of docs/. The same providers give the same bytes. A tool that a
 vendor would refuse is an error, and then nothing is written.
 """
 

@@ -1,4 +1,4 @@
-"""What watches over a stack: alarms, their pages, the dashboard; deployments that are taken back; what a stack leaves."""
+"""What watches over a stack: alarms, their pages, the dashboard; releases that are taken back; what a stack leaves."""
 
 import json
 import re

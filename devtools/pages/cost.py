@@ -223,7 +223,7 @@ def _assumptions(measured: dict[str, Any], stack: dict[str, Any]) -> str:
 _INTRODUCTION = """\
 The prices are AWS's list prices in {region} as of {date}, written down by hand: check them before you rely on them,
 at the pages that the table leads to. No free tier, discount or tax is counted. What a call takes was measured on
-{measured} with `python -m benchmarks.cost`, on the functions as built; what a service charges for its answers is not in it.
+{measured} with `python -m benchmarks.cost`, on the functions as built; what a service charges is not in it.
 """
 
 _SAVING = """\
@@ -231,8 +231,8 @@ _SAVING = """\
 
 * **X-Ray.** Lambda asks X-Ray whether to trace, and by default it takes the first request of each second and one in
   twenty of the others. A million calls in a month are fewer than one in two seconds, so nearly each is taken; an HTTP
-  API passes no trace on, so the authorizer and the provider make one each. A sampling rule with a lower rate, or `Tracing:
-  PassThrough` in place of `Active` in `template.yaml`, takes the line away.
+  API passes no trace on, so the authorizer and the provider make one each. A sampling rule with a lower rate, or
+  `Tracing: PassThrough` in place of `Active` in `template.yaml`, takes the line away.
 * **Lambda's time** is the services' time. Asking for less, and methods that submit a job and fetch its result
   later, is all that helps; more memory does not, because nothing is computed.
 * **Metrics** are paid for by name and set of dimensions, and only in hours in which they are written: calls are counted
