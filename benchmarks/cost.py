@@ -54,7 +54,7 @@ def processor(setting: Setting, function: Function, event: Any, calls: int) -> d
 
 
 def written(event: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-    """Call the provider in this process, its base URL in the environment; give the lines of its log and its response."""
+    """Call the provider in this process, its base URL in the environment; give its lines of log and its response."""
     from functions.algolia.provider import provider
 
     log = io.StringIO()
