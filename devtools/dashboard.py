@@ -21,7 +21,7 @@ _WIDTH, _HEIGHT = 8, 6  # of the 24 columns of a row
 def parts(by_category: dict[str, list[Provider]], alarms: Iterable[str]) -> list[tuple[str | None, str]]:
     """Give the body's parts, each with the category on which it hangs, or None; `${…}` in them is for Fn::Sub.
 
-    `alarms` are the logical ids of the alarms.
+    `alarms` are the alarms' names, which may hold `${…}` too.
     """
     common = [_alarms(alarms), *_api(), _outcomes()]
     head = '{"start":"-PT12H","widgets":[' + ",".join(map(_text, common))
@@ -36,13 +36,13 @@ def _text(widget: Widget) -> str:
 
 
 def _alarms(names: Iterable[str]) -> Widget:
-    arns = [f"${{{name}.Arn}}" for name in names]
+    arns = [f"arn:${{AWS::Partition}}:cloudwatch:${{AWS::Region}}:${{AWS::AccountId}}:alarm:{name}" for name in names]
     return {"type": "alarm", "width": 24, "height": 3, "properties": {"title": "Alarms", "alarms": arns}}
 
 
 def _api() -> list[Widget]:
     def of(name: str, **options: Any) -> list[Any]:
-        return ["AWS/ApiGateway", name, "ApiId", "${Api}", options]
+        return ["AWS/ApiGateway", name, "ApiId", "${Api}", *([options] if options else [])]
 
     return [
         _metrics("Requests", [of("Count", label="all"), of("4xx"), of("5xx")], stat="Sum"),

@@ -54,9 +54,10 @@ def _stale() -> dict[Path, str]:
 
 
 def _alarms(template: str) -> list[str]:
-    """Name the alarms of the template, in its order."""
-    resources = parse(template)["Resources"]
-    return [name for name, resource in resources.items() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    """Give the names of the template's alarms, as it has them for Fn::Sub, in its order."""
+    resources = parse(template)["Resources"].values()
+    alarms = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    return [alarm["AlarmName"]["Fn::Sub"] for alarm in alarms]
 
 
 def between_markers(text: str, sections: dict[str, str]) -> str:

@@ -1,18 +1,25 @@
 """What watches over a stack: alarms, their pages, the dashboard; releases that are taken back; what a stack leaves."""
 
+import copy
+import io
 import json
 import re
 import shlex
 import tomllib
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import boto3
 import botocore.session
+import jmespath
 import pytest
 from botocore import xform_name
+from botocore.validate import ParamValidator
+from moto import mock_aws
 
 from devtools import dashboard
 from devtools.canary import ROLLBACK_ALARMS, variant
@@ -220,6 +227,14 @@ def test_outcomes_that_an_alarm_looks_for_are_codes_of_errors(stack: Stack) -> N
     assert outcomes == {"internal", "misconfigured"} <= CODES
 
 
+def test_cloudwatch_knows_every_member_of_an_alarm(stack: Stack) -> None:
+    """An alarm of CloudFormation has the members of PutMetricAlarm, which botocore holds to their names and types."""
+    shape = botocore.session.get_session().get_service_model("cloudwatch").operation_model("PutMetricAlarm").input_shape
+    for name, alarm in alarms(stack).items():
+        report = ParamValidator().validate(alarm, shape)
+        assert not report.has_errors(), f"{name}: {report.generate_report()}"
+
+
 def test_slow_is_less_than_what_a_call_is_given(stack: Stack) -> None:
     from integrations.handler import LONGEST
 
@@ -356,8 +371,9 @@ def test_a_stack_without_providers_has_a_dashboard(template: Template) -> None:
 def test_the_dashboard_shows_every_alarm(stack: Stack) -> None:
     first = widgets(stack)[0]
     assert first["type"] == "alarm"
-    expected = [f"<{name}.Arn>" for name in stack.of_type("AWS::CloudWatch::Alarm")]
-    assert first["properties"]["alarms"] == expected
+    names = [alarm["AlarmName"] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()]
+    arns = [f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}" for name in names]
+    assert first["properties"]["alarms"] == arns
 
 
 def test_what_the_dashboard_searches_for_is_written(stack: Stack, written: Lines) -> None:
@@ -531,6 +547,84 @@ def test_a_stack_that_is_deleted_leaves_no_resource(stack: Stack) -> None:
     assert kept == set()
     # What it is made of holds no secret: connections and keys are stored beside it, and stay.
     assert not [kind for kind in (of["Type"] for of in stack.resources.values()) if "SecretsManager" in kind]
+
+
+@pytest.mark.filterwarnings("ignore:Tried to parse:UserWarning")
+def test_a_stack_that_is_deleted_leaves_what_it_did_not_make(
+    template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In moto, as far as it knows the types; what it passes over is told by the test above."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    body = copy.deepcopy(template.translated)
+    for name, parameter in body["Parameters"].items():
+        parameter["Default"] = template.written["Parameters"][name]["Default"]
+    with mock_aws():
+        cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
+        s3.create_bucket(Bucket="bucket")
+        for resource in body["Resources"].values():
+            code = resource["Properties"].get("Code") or resource["Properties"].get("Content") or {}
+            if "S3Key" in code:
+                s3.put_object(Bucket="bucket", Key=code["S3Key"], Body=empty_zip())
+        s3.put_object(Bucket="bucket", Key="template.json", Body=json.dumps(body))
+        boto3.client("secretsmanager").create_secret(Name="integrations/api-keys", SecretString="{}")
+        before = account()
+        cloudformation.create_stack(
+            StackName="stack",
+            TemplateURL="https://s3.amazonaws.com/bucket/template.json",
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        made = account()
+        assert {name: len(made[name]) - len(before[name]) for name in made} == {
+            "functions": len(PROVIDERS) + 2,
+            "logs": len(PROVIDERS) + 3,
+            "roles": len(PROVIDERS) + 2,
+            "queues": 1,
+            "buckets": 1,
+            "dashboards": 1,
+            "secrets": 0,
+        }
+        cloudformation.delete_stack(StackName="stack")
+        assert account() == before
+        assert before["secrets"] == ["integrations/api-keys"]
+
+
+def account() -> dict[str, list[str]]:
+    """Give what the account holds, by kind."""
+    listed = {
+        "functions": ("lambda", "list_functions", "Functions[].FunctionName"),
+        "logs": ("logs", "describe_log_groups", "logGroups[].logGroupName"),
+        "roles": ("iam", "list_roles", "Roles[].RoleName"),
+        "queues": ("sqs", "list_queues", "QueueUrls"),
+        "buckets": ("s3", "list_buckets", "Buckets[].Name"),
+        "dashboards": ("cloudwatch", "list_dashboards", "DashboardEntries[].DashboardName"),
+        "secrets": ("secretsmanager", "list_secrets", "SecretList[].Name"),
+    }
+    return {
+        kind: jmespath.search(names, getattr(boto3.client(service), operation)()) or []
+        for kind, (service, operation, names) in listed.items()
+    }
+
+
+def empty_zip() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("empty.py", "")
+    return file.getvalue()
+
+
+def test_the_page_counts_resources_as_they_are(template: Template, canary: Template) -> None:
+    counts = []
+    for each in (canary, template):
+        resources = each.translated["Resources"]
+        of_one = [name for name in resources if name.startswith("Wikipedia")]
+        counts += [len(of_one), len(resources) - len(of_one) * len(PROVIDERS) + len(of_one) * 45]
+    own, all_with, own_without, all_without = counts
+    page = " ".join((ROOT / "docs/operations.md").read_text().split())
+    numbers = {6: "six", 7: "seven", 8: "eight", 9: "nine", 10: "ten"}
+    assert f"takes {numbers[own]} resources of the stack in place of {numbers[own_without]}: " in page
+    assert f"45 of them make {all_with} in place of {all_without}, of the 500" in page
 
 
 def test_versions_that_are_kept_go_with_their_function(canary: Template) -> None:
