@@ -230,6 +230,7 @@ def test_outcomes_that_an_alarm_looks_for_are_codes_of_errors(stack: Stack) -> N
 def test_cloudwatch_knows_every_member_of_an_alarm(stack: Stack) -> None:
     """An alarm of CloudFormation has the members of PutMetricAlarm, which botocore holds to their names and types."""
     shape = botocore.session.get_session().get_service_model("cloudwatch").operation_model("PutMetricAlarm").input_shape
+    assert shape is not None
     for name, alarm in alarms(stack).items():
         report = ParamValidator().validate(alarm, shape)
         assert not report.has_errors(), f"{name}: {report.generate_report()}"
@@ -592,6 +593,7 @@ def test_a_stack_that_is_deleted_leaves_what_it_did_not_make(
 
 def account() -> dict[str, list[str]]:
     """Give what the account holds, by kind."""
+    clients = botocore.session.get_session()
     listed = {
         "functions": ("lambda", "list_functions", "Functions[].FunctionName"),
         "logs": ("logs", "describe_log_groups", "logGroups[].logGroupName"),
@@ -602,7 +604,7 @@ def account() -> dict[str, list[str]]:
         "secrets": ("secretsmanager", "list_secrets", "SecretList[].Name"),
     }
     return {
-        kind: jmespath.search(names, getattr(boto3.client(service), operation)()) or []
+        kind: jmespath.search(names, getattr(clients.create_client(service), operation)()) or []
         for kind, (service, operation, names) in listed.items()
     }
 
