@@ -43,7 +43,8 @@ check: setup ## Lint, types, generated files, template
 	$(BIN)/mypy
 	$(BIN)/integrations sync --check
 	$(SAM)/sam validate --lint
-	$(SAM)/cfn-lint -a cfn_lint_serverless.rules -t template.yaml
+	$(SAM)/sam validate --lint -t template.canary.yaml
+	$(SAM)/cfn-lint -a cfn_lint_serverless.rules -t template.yaml template.canary.yaml
 
 .PHONY: build
 build: $(VENV)/sam/.installed ## Build what `sam deploy` uploads, into .aws-sam (ARCHITECTURE=x86_64, else arm64; needs Python 3.13)

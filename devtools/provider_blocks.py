@@ -2,10 +2,12 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
+from devtools import dashboard
 from devtools.errors import CommandError
 from integrations import Provider
 
@@ -14,24 +16,27 @@ Block = dict[str, Any]
 _SIMPLE = re.compile(r"[A-Za-z0-9_./:$-]+")
 
 
-def sections(providers: list[Provider]) -> dict[str, str]:
-    """Give the YAML for each top-level section of the template."""
+def sections(providers: list[Provider], alarms: Sequence[str] = ()) -> dict[str, str]:
+    """Give the YAML for each top-level section of the template; `alarms` are those that the dashboard shows."""
     providers = sorted(providers, key=lambda provider: provider.name)
-    categories: dict[str, list[str]] = defaultdict(list)
+    categories: dict[str, list[Provider]] = defaultdict(list)
     for provider in providers:
-        categories[provider.category].append(provider.name)
+        categories[provider.category].append(provider)
     by_category = sorted(categories.items())
+    resources = [(name, block) for provider in providers for name, block in _resources(provider)]
+    resources.append(("Dashboard", _dashboard(dict(by_category), alarms)))
     return {
         "Parameters": _text({f"Enable{pascal(name)}": _parameter(name, of) for name, of in by_category}),
         "Conditions": _text({f"{pascal(name)}Enabled": _condition(name) for name, _ in by_category}),
-        "Resources": "\n".join(_text({name: block}) for provider in providers for name, block in _resources(provider)),
+        "Resources": "\n".join(_text({name: block}) for name, block in resources),
         "Outputs": _text({pascal(provider.name): _output(provider) for provider in providers}),
     }
 
 
-def _parameter(category: str, providers: list[str]) -> Block:
+def _parameter(category: str, providers: list[Provider]) -> Block:
+    names = ", ".join(provider.name for provider in providers)
     return {
-        "Description": f"Deploy the providers of the category {category} ({', '.join(providers)})",
+        "Description": f"Deploy the providers of the category {category} ({names})",
         "Type": "String",
         "Default": "true",
         "AllowedValues": _Line(["true", "false"]),
@@ -59,6 +64,20 @@ def _resources(provider: Provider) -> list[tuple[str, Block]]:
         },
     }
     return [(f"{name}Function", function), (f"{name}LogGroup", log_group)]
+
+
+def _dashboard(by_category: dict[str, list[Provider]], alarms: Sequence[str]) -> Block:
+    body = [
+        _Tag("If", [f"{pascal(category)}Enabled", _Tag("Sub", text), ""]) if category else _Tag("Sub", text)
+        for category, text in dashboard.parts(by_category, alarms)
+    ]
+    return {
+        "Type": "AWS::CloudWatch::Dashboard",
+        "Properties": {
+            "DashboardName": _Tag("Ref", "AWS::StackName"),
+            "DashboardBody": {"Fn::Join": ["", body]},  # in its long form, so that each part has its line
+        },
+    }
 
 
 def _properties(provider: Provider) -> Block:

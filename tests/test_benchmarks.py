@@ -1,5 +1,6 @@
 """The benchmarks run and print their tables. What they measure is not judged here: a test machine is shared."""
 
+import json
 import re
 import subprocess
 import sys
@@ -47,6 +48,17 @@ def test_warm_compares_with_plain_httpx_in_the_process_and_under_the_runtime_cli
         assert times["plain httpx"][0] == "1.00"
         assert re.fullmatch(r"[0-9]+\.[0-9]{2}", times["algolia, setup in the call"][0])
         assert re.fullmatch(r"[0-9]+\.[0-9]{2}", times["wikipedia, three requests"][0])
+
+
+def test_cost_measures_what_a_call_takes(built: Path, tmp_path: Path) -> None:
+    benchmark("cost", "--calls", "5", "--artifact", built, "--to", tmp_path / "measured.json")
+    found = json.loads((tmp_path / "measured.json").read_text())
+    kept = json.loads((ROOT / "docs/cost/measured.json").read_text())
+    assert {name: of.keys() for name, of in found.items() if isinstance(of, dict)} == {
+        name: of.keys() for name, of in kept.items() if isinstance(of, dict)
+    }
+    for figure in ("log_lines", "response_bytes"):
+        assert found["provider"][figure] == kept["provider"][figure]
 
 
 def test_catalog_compares_the_registry_with_making_the_schemas_live() -> None:

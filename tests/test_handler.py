@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -369,12 +370,60 @@ def test_one_line_and_one_set_of_metrics_a_call(answering: Upstream, capsys: pyt
     assert {name: line[name] for name in ("level", "message", "provider", "method", "outcome", "attempts")} == {
         "level": "INFO", "message": "call", "provider": "sample", "method": "read", "outcome": "ok", "attempts": 1
     }  # fmt: skip
-    assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Integrations"
-    assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["provider", "method", "outcome"]]
+    assert metrics["_aws"]["CloudWatchMetrics"] == [
+        {
+            "Namespace": "Integrations",
+            "Dimensions": [["provider", "method", "outcome"], ["outcome"]],
+            "Metrics": [{"Name": "Calls", "Unit": "Count"}],
+        },
+        {
+            "Namespace": "Integrations",
+            "Dimensions": [["provider", "method"], []],
+            "Metrics": [{"Name": "Duration", "Unit": "Milliseconds"}],
+        },
+    ]
+    assert metrics["_aws"]["Timestamp"] == pytest.approx(time.time() * 1000, abs=60_000)
     assert (metrics["provider"], metrics["method"], metrics["outcome"]) == ("sample", "read", "ok")
-    assert (metrics["Calls"], metrics["Errors"]) == ([1.0], [0.0])
-    assert 0 < metrics["Duration"][0] == pytest.approx(line["duration_ms"], abs=0.06)
+    assert metrics["Calls"] == 1
+    assert 0 < metrics["Duration"] == pytest.approx(line["duration_ms"], abs=0.06)
     assert CANARY not in json.dumps([line, metrics])
+
+
+def test_two_stacks_keep_their_metrics_apart(
+    answering: Upstream, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Integrations/two")
+    post(provider, {"setup": SETUP})
+    _, metrics = (json.loads(text) for text in capsys.readouterr().out.splitlines())
+    assert {directive["Namespace"] for directive in metrics["_aws"]["CloudWatchMetrics"]} == {"Integrations/two"}
+
+
+def test_metrics_can_be_left_out(
+    answering: Upstream, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    post(provider, {"setup": SETUP})
+    [line] = (json.loads(text) for text in capsys.readouterr().out.splitlines())
+    assert line["message"] == "call"
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_credentials_that_a_service_rejects_are_counted_when_they_are_ours(
+    upstream: Upstream, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, stored: bool
+) -> None:
+    """Whoever brings a wrong key along has to hear of it, and nobody is to be woken."""
+    monkeypatch.setenv("SAMPLE_API_KEY", SETUP["api_key"])
+    upstream.route(lambda _: script.json({}, status=401))
+    assert post(provider, {} if stored else {"setup": SETUP}).body["code"] == "upstream_denied"
+    line, metrics = (json.loads(text) for text in capsys.readouterr().out.splitlines())
+    assert (line["outcome"], line["own_setup"]) == ("upstream_denied", not stored)
+    counted = [
+        directive
+        for directive in metrics["_aws"]["CloudWatchMetrics"]
+        if directive["Metrics"] == [{"Name": "CredentialsRejected", "Unit": "Count"}]
+    ]
+    assert [directive["Dimensions"] for directive in counted] == ([[["provider"], []]] if stored else [])
+    assert metrics.get("CredentialsRejected") == (1 if stored else None)
 
 
 def test_a_secret_of_the_setup_is_masked_in_whatever_is_logged(
@@ -407,7 +456,7 @@ def test_dimensions_are_never_what_a_caller_made_up(capsys: pytest.CaptureFixtur
     post(provider, {}, method=CANARY)
     line, metrics = (json.loads(text) for text in capsys.readouterr().out.splitlines())
     assert (line["method"], metrics["method"], metrics["outcome"]) == ("unknown", "unknown", "unknown_method")
-    assert metrics["Errors"] == [1.0]
+    assert metrics["Calls"] == 1
 
 
 def test_state_does_not_pass_from_call_to_call(answering: Upstream, capsys: pytest.CaptureFixture[str]) -> None:

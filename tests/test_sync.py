@@ -21,9 +21,10 @@ from tests.support.sample import provider as sample
 from tests.support.serving import copy_of_the_checkout, in_copy
 
 TEMPLATE = "template.yaml"
+CANARY = "template.canary.yaml"
 CATALOG = "functions/registry/catalog.json"
 TOOLS = "functions/registry/tools/anthropic.json"
-PAGES = ["docs/differences.md", "docs/errors.md", "docs/providers.md", "docs/tools.md"]
+PAGES = ["docs/cost.md", "docs/differences.md", "docs/errors.md", "docs/providers.md", "docs/tools.md"]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,9 @@ def sync(checkout: Path) -> Callable[..., str]:
 
 
 def test_what_is_committed_is_what_sync_writes(checkout: Path, sync: Callable[..., str]) -> None:
-    before = [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS, *PAGES)]
+    before = [(checkout / name).read_bytes() for name in (TEMPLATE, CANARY, CATALOG, TOOLS, *PAGES)]
     assert sync() == ""
-    assert [(checkout / name).read_bytes() for name in (TEMPLATE, CATALOG, TOOLS, *PAGES)] == before
+    assert [(checkout / name).read_bytes() for name in (TEMPLATE, CANARY, CATALOG, TOOLS, *PAGES)] == before
     assert sync("--check") == ""
 
 
@@ -56,6 +57,8 @@ def test_what_is_committed_is_what_sync_writes(checkout: Path, sync: Callable[..
         (TOOLS, "The index to search.", "An index."),
         (TEMPLATE, "CodeUri: functions/algolia/", "CodeUri: functions/elsewhere/"),
         (TEMPLATE, "  Algolia:\n", "  Algoliax:\n"),
+        (CANARY, "AutoPublishAlias: live", "AutoPublishAlias: dead"),
+        ("docs/cost.md", "1,000,000 requests", "1,000 requests"),
         ("docs/providers.md", "The index to search.", "An index."),
         ("docs/errors.md", "| 504 |", "| 505 |"),
         ("docs/tools.md", '"maxLength": 300', '"maxLength": 3000'),
@@ -109,15 +112,18 @@ def test_a_tool_that_a_vendor_would_refuse_is_told_and_nothing_is_written(
 
 
 def test_what_stands_outside_the_markers_stays(checkout: Path, sync: Callable[..., str]) -> None:
-    path = checkout / TEMPLATE
+    path, canary = checkout / TEMPLATE, checkout / CANARY
     fresh = path.read_text()
-    path.write_text(
-        fresh.replace("Description: One way to call", "Description: My way to call").replace(
-            "\nOutputs:", "\n# mine\nOutputs:"
-        )
+    mine = fresh.replace("Description: One way to call", "Description: My way to call").replace(
+        "\nOutputs:", "\n# mine\nOutputs:"
     )
-    assert sync("--check") == ""
+    path.write_text(mine)
+    # Only what is written from the whole template follows.
+    assert sync() == f"wrote {CANARY}\n"
+    assert path.read_text() == mine
+    assert "Description: My way to call" in canary.read_text()
     path.write_text(fresh)
+    sync()
 
 
 @pytest.mark.parametrize("broken", ["no marker", "no end", "no section", "marker of the next section"])

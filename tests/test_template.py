@@ -295,6 +295,7 @@ def test_a_provider_is_told_these_things_only(template: Template, name: str) -> 
         "INTEGRATIONS_PREFIX": "other",
         "INTEGRATIONS_ALLOWED_HOSTS": "10.0.0.0/8",
         "INTEGRATIONS_CONTACT": "ops@example.org",
+        "POWERTOOLS_METRICS_NAMESPACE": "Integrations/stack",
         **({f"{name.upper()}_BASE_URL": ""} if speaks_http(name) else {}),
         **({"INTEGRATIONS_BUCKET": "<FilesBucket>"} if name in WITH_FILES else {}),
     }

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from devtools.pages import differences, errors, providers, tools
+from devtools.pages import cost, differences, errors, providers, tools
 from devtools.project import ROOT
 from devtools.tools import Tool
 from integrations import Provider
@@ -18,4 +18,5 @@ def pages(of: list[Provider], compiled: list[Tool]) -> dict[Path, str]:
         DOCS / "errors.md": errors.page(),
         DOCS / "tools.md": tools.page(of, compiled),
         DOCS / "differences.md": differences.page(of),
+        DOCS / "cost.md": cost.page(),
     }

@@ -50,6 +50,8 @@ NOT_RUN = {
     ".venv/bin/python -m benchmarks.warm": "it takes minutes; tests/test_benchmarks.py runs it in short",
     ".venv/bin/python -m benchmarks.catalog": "it takes minutes; tests/test_benchmarks.py runs it in short",
     ".venv/sam/bin/sam deploy --guided": "it needs an AWS account",
+    ".venv/sam/bin/sam delete --stack-name integrations": "it needs an AWS account",
+    "aws s3 rm s3://$FILES_BUCKET --recursive": "it needs an AWS account",
 }
 # The pages whose commands another verb runs.
 RUN_ELSEWHERE = {"docs/sam-local.md": "tests/sam_local/test_page.py, which needs a container engine"}

@@ -89,13 +89,15 @@ class _Evaluation:
             return node
         if len(node) == 1:
             (name, operand), *_ = node.items()
-            if name == "Ref" or name.startswith("Fn::"):
+            if name == "Ref" or name.startswith("Fn::") or (name == "Condition" and isinstance(operand, str)):
                 return self._function(name, operand)
         return {key: value for key, item in node.items() if (value := self.value(item)) is not ABSENT}
 
     def _function(self, name: str, operand: Any) -> Any:
         known: dict[str, Callable[..., Any]] = {
             "Ref": self._ref,
+            "Fn::And": lambda *parts: all(self.value(part) for part in parts),
+            "Condition": self._holds,
             "Fn::Equals": lambda left, right: self.value(left) == self.value(right),
             "Fn::GetAtt": lambda *path: f"<{'.'.join(path)}>",
             "Fn::If": lambda name, yes, no: self.value(yes if self._holds(name) else no),
@@ -127,8 +129,20 @@ def sam_tool(name: str) -> Path:
 @pytest.fixture(scope="session")
 def template() -> Template:
     """template.yaml, translated by the SAM tools without an AWS account."""
+    return translated(ROOT / "template.yaml")
+
+
+@pytest.fixture(scope="session")
+def canary() -> Template:
+    """template.canary.yaml, translated as a deployment by Linear10PercentEvery1Minute would be."""
+    return translated(ROOT / "template.canary.yaml", DeploymentPreference="Linear10PercentEvery1Minute")
+
+
+def translated(path: Path, **resolved: str) -> Template:
+    """Translate a template; `resolved` are the parameters that SAM works out itself."""
+    given = [f"{name}={value}" for name, value in resolved.items()]
     done = subprocess.run(
-        [sam_tool("python"), ROOT / "tests/support/translate.py", ROOT / "template.yaml"],
+        [sam_tool("python"), ROOT / "tests/support/translate.py", path, *given],
         env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
         capture_output=True,
         text=True,

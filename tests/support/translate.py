@@ -15,8 +15,11 @@ from samtranslator.yaml_helper import yaml_parse
 CODE_PROPERTIES = ("CodeUri", "ContentUri")
 
 
-def main(path: str) -> None:
-    """Translate the template at `path` as AWS would after `sam package`."""
+def main(path: str, *given: str) -> None:
+    """Translate the template at `path` as AWS would after `sam package`.
+
+    `given` are the parameters that SAM itself works out and CloudFormation never sees, each as NAME=VALUE.
+    """
     template = yaml_parse(Path(path).read_text())
     packaged = json.loads(json.dumps(template))
     for resource in packaged["Resources"].values():
@@ -24,7 +27,8 @@ def main(path: str) -> None:
     # A known default would be written in place of some references: tests choose the values later.
     for parameter in packaged["Parameters"].values():
         del parameter["Default"]
-    translated = Translator({}, Parser()).translate(packaged, parameter_values={})
+    values = dict(value.split("=", 1) for value in given)
+    translated = Translator({}, Parser()).translate(packaged, parameter_values=values)
     json.dump({"template": template, "translated": translated}, sys.stdout)
 
 
@@ -36,4 +40,4 @@ def _upload(properties: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -50,6 +50,7 @@ def execute(provider: "Provider", method: "Method", call: Call, meter: Meter) ->
     A 403 is about rights, not about the age of the key.
     """
     connection = resolve(provider, call.setup, call.connection)
+    meter.own_setup = connection.of_caller
     try:
         return _run(provider, method, call, connection, meter)
     except UpstreamDenied as denied:

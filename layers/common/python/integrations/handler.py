@@ -87,6 +87,7 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
         "provider": provider.name,
         "method": method.name if method else "unknown",
         "correlation_id": correlation_id,
+        "own_setup": meter.own_setup,
         "function_request_id": getattr(context, "aws_request_id", None),
         "attempts": meter.attempts,
         "upstream_status": error.upstream_status if error else None,

@@ -53,12 +53,14 @@ _Item = TypeVar("_Item")
 class Meter:
     """What is noted of one call's requests.
 
-    That is the most attempts that one took, when each was under way, and the tokens that services gave for them.
+    That is the most attempts that one took, when each was under way, the tokens that services gave for them, and
+    whether it was made with what the caller brought along and not with what is stored here.
     """
 
     attempts: int = 0
     spans: list[tuple[float, float]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    own_setup: bool = False
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
