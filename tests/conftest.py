@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.support.artifact",
     "tests.support.peers",
     "tests.support.ffmpeg",
+    "tests.support.state_machines",
 ]
 
 
