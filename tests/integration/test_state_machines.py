@@ -19,37 +19,15 @@ from tests.support.aws import Secrets
 from tests.support.lambda_api import Hang, LambdaApi, failing, throttled
 from tests.support.processes import free_port
 from tests.support.runtime_api import Function, Result
+from tests.support.searches import feed, wiki
+from tests.support.stack import Template
 from tests.support.state_machines import Execution, Interpreter, changed, filled, machine
-from tests.support.upstream import LOOPBACK, Message, Request, Upstream
+from tests.support.upstream import LOOPBACK, Message, Upstream
 
 QUESTION = {"query": 'tea "and" \\ scones'}
 
 # What a call is told that it may take, in seconds: the bundle keeps 1.5 of them for itself.
 USUAL, SHORT = 29.0, 3.5
-
-
-def wiki(*titles: str) -> Callable[[Request], Message]:
-    """Answer as MediaWiki does, with a page for each title."""
-    pages = [
-        {"pageid": number, "ns": 0, "title": title, "index": number, "fullurl": f"http://wiki.test/{number}"}
-        for number, title in enumerate(titles, 1)
-    ]
-
-    def answer(request: Request) -> Message:
-        numbers = request.query.get("pageids")
-        found = [page for page in pages if not numbers or numbers == [str(page["pageid"])]]
-        return reply.json({"batchcomplete": True, "query": {"pages": [{**page, "extract": "Tea."} for page in found]}})
-
-    return answer
-
-
-def feed(*titles: str) -> Message:
-    entries = "".join(
-        f"<entry><id>http://arxiv.org/abs/2101.0000{number}v1</id>"
-        f"<title>{title}</title><summary>On tea.</summary></entry>"
-        for number, title in enumerate(titles, 1)
-    )
-    return reply.content(f'<feed xmlns="http://www.w3.org/2005/Atom">{entries}</feed>'.encode(), "application/atom+xml")
 
 
 def limited() -> Message:
@@ -197,6 +175,15 @@ def test_research_fails_where_nobody_answered_and_says_why(research: Research) -
     assert done.cause.startswith("wikipedia: UpstreamDenied ")
     assert "; arxiv: UpstreamRejected " in done.cause
     assert done.entered()[-1] == "None answered"
+
+
+def test_research_takes_what_its_schedule_sends(research: Research, template: Template) -> None:
+    stack = template.deployed(EnableStateMachines="true", ResearchQuery="green tea")
+    (schedule,) = stack.of_type("AWS::Scheduler::Schedule").values()
+    done = research.run(json.loads(schedule["Target"]["Input"]))
+    assert (done.status, done.output["query"]) == ("SUCCEEDED", "green tea")
+    assert done.output["documents"] == WIKIPEDIAS + ARXIVS
+    assert research.arxiv.last.query["max_results"] == ["5"]
 
 
 def test_the_printed_states_run_as_they_are(research: Research) -> None:

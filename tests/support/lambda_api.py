@@ -5,7 +5,7 @@
     boto3.client("lambda", endpoint_url=api.url).invoke(FunctionName="WikipediaFunction", Payload=b"{}")
     api.close()
 
-A function is found by its name or by an ARN that ends in it. Its calls come one after the other, as a `Function` takes
+A function is found by its name or by its ARN. Its calls come one after the other, as a `Function` takes
 them. https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 """
 
@@ -112,7 +112,7 @@ class _Conversation(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # the name that http.server looks for
         _, version, functions, name, invocations = self.path.partition("?")[0].split("/")
         assert (version, functions, invocations) == ("2015-03-31", "functions", "invocations"), self.path
-        name = unquote(name).rpartition(":")[2]
+        name = unquote(name).removesuffix(":$LATEST").rpartition(":")[2]
         event = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
         if self.headers.get("X-Amz-Invocation-Type") == "Event":
             thread = threading.Thread(target=self.server.api.answer, args=(name, event))

@@ -79,11 +79,7 @@ class _Evaluation:
         }
 
     def _holds(self, condition: str) -> bool:
-        return self._term(self._template["Conditions"][condition])
-
-    def _term(self, node: dict[str, Any]) -> bool:
-        """Work out a condition, or a part of one that names another."""
-        return self._holds(node["Condition"]) if node.keys() == {"Condition"} else bool(self.value(node))
+        return bool(self.value(self._template["Conditions"][condition]))
 
     def value(self, node: Any) -> Any:
         """Work out one node; members and items that become `AWS::NoValue` are dropped, as CloudFormation does."""
@@ -93,19 +89,20 @@ class _Evaluation:
             return node
         if len(node) == 1:
             (name, operand), *_ = node.items()
-            if name == "Ref" or name.startswith("Fn::"):
+            if name == "Ref" or name.startswith("Fn::") or (name == "Condition" and isinstance(operand, str)):
                 return self._function(name, operand)
         return {key: value for key, item in node.items() if (value := self.value(item)) is not ABSENT}
 
     def _function(self, name: str, operand: Any) -> Any:
         known: dict[str, Callable[..., Any]] = {
             "Ref": self._ref,
-            "Fn::And": lambda *terms: all(map(self._term, terms)),
+            "Fn::And": lambda *parts: all(self.value(part) for part in parts),
+            "Condition": self._holds,
             "Fn::Equals": lambda left, right: self.value(left) == self.value(right),
             "Fn::GetAtt": lambda *path: f"<{'.'.join(path)}>",
             "Fn::If": lambda name, yes, no: self.value(yes if self._holds(name) else no),
             "Fn::Join": lambda separator, items: separator.join(self.value(items)),
-            "Fn::Not": lambda negated: not self._term(negated),
+            "Fn::Not": lambda negated: not self.value(negated),
             "Fn::Select": lambda index, items: self.value(items)[int(index)],
             "Fn::Split": lambda separator, text: self.value(text).split(separator),
             "Fn::Sub": self._sub,
