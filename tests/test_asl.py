@@ -163,9 +163,11 @@ def tasks(node: Any) -> list[dict[str, Any]]:
     return own + [task for value in node.values() for task in tasks(value)]
 
 
-def test_the_state_machines_are_valid() -> None:
+def test_the_state_machines_and_the_examples_are_valid() -> None:
     assert {path.name for path in MACHINES} >= {"notify.asl.json", "research.asl.json"}
-    assert lint(*MACHINES) == ""
+    examples = sorted(ROOT.glob("docs/examples/*.asl.json"))
+    assert examples
+    assert lint(*MACHINES, *examples) == ""
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=lambda path: path.name)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.support.lambda_api import Hang, LambdaApi, failing, throttled
 from tests.support.processes import free_port
 from tests.support.runtime_api import Function, Result
 from tests.support.searches import feed, wiki
-from tests.support.stack import Template
+from tests.support.stack import ROOT, Template
 from tests.support.state_machines import Execution, Interpreter, changed, filled, machine
 from tests.support.upstream import LOOPBACK, Message, Upstream
 
@@ -210,6 +211,22 @@ def test_the_printed_states_run_as_they_are(research: Research) -> None:
     assert (timeless.error, timeless.entered()[-1]) == ("failed", "wikipedia.search failed")
     assert timeless.cause is not None
     assert timeless.cause.startswith("Lambda.ResourceNotFoundException ")
+
+
+def test_the_example_waits_as_long_as_the_service_asks(research: Research) -> None:
+    definition = filled((ROOT / "docs/examples/retry-after.asl.json").read_text())
+    soon = reply.json({}, 429, {"retry-after": "1"})
+    # Three attempts of one call, each after a second, and then a second in the machine.
+    research.wikipedia.replies(soon, soon, soon)
+    started = time.monotonic()
+    done = research.interpreter.execute(definition, {"query": "tea", "max_chars": 2})
+    assert [document["page_content"] for document in done.output["documents"]] == ["Te", "Te"]
+    assert done.entered() == ["Remember", "Search", "Often enough", "Wait as asked", "Search"]
+    assert time.monotonic() - started >= 3
+    without = changed(definition, Seconds=1)
+    research.wikipedia.replies(*[limited()] * 4)
+    given_up = research.interpreter.execute(without, {"query": "tea"})
+    assert (given_up.error, given_up.entered().count("Search")) == ("upstream_rate_limited", 4)
 
 
 # notify
