@@ -34,6 +34,7 @@ def examine() -> Iterator[Finding]:
     yield _python_for_builds()
     yield _sam()
     yield _docker()
+    yield _node()
     yield _generated()
     yield from _store()
 
@@ -78,6 +79,12 @@ def _docker() -> Finding:
     if _run("docker", "info").returncode:
         return Finding(what, "start it: `docker info` must succeed")
     return Finding(what)
+
+
+def _node() -> Finding:
+    missing = " and ".join(name for name in ("node", "npm") if shutil.which(name) is None)
+    remedy = f"install {missing}, if you change state machines; their other tests do without" if missing else ""
+    return Finding("node and npm, only for the validator of state machines", remedy)
 
 
 def _generated() -> Finding:

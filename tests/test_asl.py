@@ -1,6 +1,7 @@
 """A method as a state: what it calls, what it repeats, what it catches, and that a validator takes it."""
 
 import copy
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from devtools.project import TEMPLATE, find_method, load_provider, provider_name
 from devtools.template import read_functions
 from integrations.errors import IntegrationError
 from tests.support.stack import ROOT
-from tests.support.state_machines import lint
+from tests.support.state_machines import install_validator, lint
 
 METHODS = [f"{name}.{method}" for name in provider_names() for method in load_provider(name).methods]
 TIMEOUTS = {function.name: function.timeout for function in read_functions(TEMPLATE)}
@@ -23,10 +24,15 @@ MACHINES = sorted(ROOT.glob("statemachines/*.asl.json"))
 every_method = pytest.mark.parametrize("call", METHODS)
 
 
-def printed(*arguments: str) -> dict[str, Any]:
-    done = CliRunner().invoke(main, ["asl", *arguments])
+@functools.cache
+def output(call: str) -> str:
+    done = CliRunner().invoke(main, ["asl", call])
     assert done.exit_code == 0, done.output
-    states: dict[str, Any] = json.loads(done.output)
+    return done.output
+
+
+def printed(call: str) -> dict[str, Any]:
+    states: dict[str, Any] = json.loads(output(call))
     return states
 
 
@@ -68,6 +74,16 @@ def test_what_is_not_valid_is_noticed(tmp_path: Path) -> None:
     assert "Missing 'StartAt'|'Next'|'Default' target: Nowhere" in faults({"Catch": nowhere})
     assert "is not reachable" in faults({"Catch": []})
     assert "Output" in faults({"Output": "{% $states.result.( %}"})
+
+
+def test_without_node_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("REQUIRE_PEERS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="node and npm, which asl-validator@"):
+        install_validator("asl-validator@1.0.0", tmp_path / "validator")
+    monkeypatch.setenv("REQUIRE_PEERS", "1")
+    with pytest.raises(pytest.fail.Exception, match="REQUIRE_PEERS=1, but node and npm"):
+        install_validator("asl-validator@1.0.0", tmp_path / "validator")
 
 
 @every_method

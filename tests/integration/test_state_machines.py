@@ -28,7 +28,7 @@ from tests.support.upstream import LOOPBACK, Message, Upstream
 QUESTION = {"query": 'tea "and" \\ scones'}
 
 # What a call is told that it may take, in seconds: the bundle keeps 1.5 of them for itself.
-USUAL, SHORT = 29.0, 3.5
+USUAL, SHORT = 29.0, 3.0
 
 
 def limited() -> Message:

@@ -140,11 +140,12 @@ def validator() -> Path:
     with (ROOT / ".venv" / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two workers of a run may ask at once
         if not program.exists():
-            _install(f"{name}@{version}", folder)
+            install_validator(f"{name}@{version}", folder)
     return program
 
 
-def _install(package: str, folder: Path) -> None:
+def install_validator(package: str, folder: Path) -> None:
+    """Install a package of npm with what it needs into a folder of its own."""
     if shutil.which("npm") is None or shutil.which("node") is None:
         peer_is_missing(f"node and npm, which {package} needs, are not installed")
     shutil.rmtree(folder, ignore_errors=True)  # of an installation that was broken off
