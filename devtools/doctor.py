@@ -83,7 +83,7 @@ def _docker() -> Finding:
 
 def _node() -> Finding:
     missing = " and ".join(name for name in ("node", "npm") if shutil.which(name) is None)
-    remedy = f"install {missing}, if you change state machines; their other tests do without" if missing else ""
+    remedy = f"install {missing}; without, the tests that lint state machines are left out" if missing else ""
     return Finding("node and npm, only for the validator of state machines", remedy)
 
 
