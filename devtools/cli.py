@@ -150,6 +150,27 @@ def tools(tool_format: str) -> None:
 
 
 @main.command(
+    epilog=_examples("integrations asl wikipedia.search", "integrations asl email.send > state.json"),
+)
+@click.argument("call", metavar="PROVIDER[.METHOD]")
+@_told
+def asl(call: str) -> None:
+    """Print a method as a state for AWS Step Functions.
+
+    It is what goes into `States` of a state machine: a state that calls the method, with what is repeated, what is
+    caught and how long is waited, and the states that its failures lead to. The input of the state is the arguments.
+    ${...} stands for the ARN of the function, as DefinitionSubstitutions of AWS SAM fills it in.
+    """
+    from devtools import asl as language
+    from devtools.project import TEMPLATE, find_method
+    from devtools.template import read_functions
+
+    provider, method = find_method(call)
+    timeout = next(function.timeout for function in read_functions(TEMPLATE) if function.name == provider.name)
+    click.echo(language.text(language.states(provider, method, timeout)))
+
+
+@main.command(
     epilog=_examples(
         "integrations invoke wikipedia.search -a query='Ada Lovelace' -a limit=1",
         "integrations invoke algolia -e events/algolia.search.json -a 'query=\"2024\"'",

@@ -34,6 +34,7 @@ def examine() -> Iterator[Finding]:
     yield _python_for_builds()
     yield _sam()
     yield _engine()
+    yield _node()
     yield _generated()
     yield from _store()
 
@@ -76,6 +77,12 @@ def _engine() -> Finding:
         return Finding(f"a container engine, only for `sam local`: {engine.find()}")
     except CommandError as error:
         return Finding("a container engine, only for `sam local`", str(error))
+
+
+def _node() -> Finding:
+    missing = " and ".join(name for name in ("node", "npm") if shutil.which(name) is None)
+    remedy = f"install {missing}; without, the tests that lint state machines are left out" if missing else ""
+    return Finding("node and npm, only for the validator of state machines", remedy)
 
 
 def _generated() -> Finding:

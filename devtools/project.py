@@ -9,6 +9,7 @@ from devtools.errors import UsageError
 
 if TYPE_CHECKING:
     from integrations import Provider
+    from integrations.provider import Method
 
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = ROOT / "functions"
@@ -31,6 +32,16 @@ def find_provider(name: str) -> "Provider":
     if name not in provider_names():
         raise UsageError(f"There is no provider of that name; there are: {', '.join(provider_names())}.")
     return load_provider(name)
+
+
+def find_method(call: str) -> tuple["Provider", "Method"]:
+    """Give what a person named as PROVIDER[.METHOD]. Raise UsageError where there is none."""
+    name, _, operation = call.partition(".")
+    provider = find_provider(name)
+    method = provider.methods.get(operation or provider.default_method)
+    if method is None:
+        raise UsageError(f"{name} has no method of that name; it has: {', '.join(provider.methods)}.")
+    return provider, method
 
 
 def load_provider(name: str) -> "Provider":

@@ -51,11 +51,7 @@ def read_routes(path: Path) -> list[Route]:
     """Read every route of the template's HTTP APIs, with the functions behind them."""
     template = parse(path.read_text(encoding="utf-8"))
     resources = template["Resources"]
-    functions = {
-        logical_id: _function(logical_id, resource["Properties"], template["Globals"]["Function"])
-        for logical_id, resource in resources.items()
-        if resource["Type"] == "AWS::Serverless::Function"
-    }
+    functions = {function.logical_id: function for function in _functions(template)}
     return [
         _route(event["Properties"], functions[logical_id], functions, resources)
         for logical_id in functions
@@ -84,6 +80,11 @@ def parse(text: str) -> dict[str, Any]:
     return template
 
 
+def read_functions(path: Path) -> list[Function]:
+    """Read every function of the template."""
+    return _functions(parse(path.read_text(encoding="utf-8")))
+
+
 class _Loader(yaml.SafeLoader):
     """YAML with CloudFormation's tags."""
 
@@ -101,6 +102,14 @@ def _intrinsic(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
 
 
 _Loader.add_multi_constructor("!", _intrinsic)
+
+
+def _functions(template: dict[str, Any]) -> list[Function]:
+    return [
+        _function(logical_id, resource["Properties"], template["Globals"]["Function"])
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
 
 
 def _function(logical_id: str, properties: dict[str, Any], defaults: dict[str, Any]) -> Function:

@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.support.network",
     "tests.support.peers",
     "tests.support.ffmpeg",
+    "tests.support.state_machines",
 ]
 
 

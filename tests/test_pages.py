@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import AliasChoices, BaseModel, Field, SecretStr
 
+from devtools.error_tree import groups
 from devtools.errors import CommandError
 from devtools.pages import differences, errors, markdown, pages, providers, tools
 from devtools.project import ROOT, load_provider, provider_names
@@ -172,17 +173,19 @@ def test_every_error_is_on_the_page_once() -> None:
     table = rows(errors.page())
     kinds = IntegrationError.__subclasses__()
     assert {f"`{kind.__name__}`" for kind in kinds} <= table.keys()
-    assert sum(len(leaves) for leaves in errors.groups().values()) == len(kinds)
+    assert sum(len(leaves) for leaves in groups().values()) == len(kinds)
     assert table["`UpstreamTimeout`"][1:] == [
         "`upstream_timeout`", "504", "by the effect", "the service did not answer in time",
     ]  # fmt: skip
 
 
 def test_a_state_machine_waits_for_what_may_pass_and_for_nothing_else() -> None:
-    waiting, by_effect = (
-        json.loads(block)["Retry"][0]["ErrorEquals"]
+    (not_started, waiting), (of_lambda, by_effect) = (
+        [retrier["ErrorEquals"] for retrier in json.loads(block)["Retry"]]
         for block in re.findall(r"```json\n(.*?)```", errors.page(), re.DOTALL)[1:]
     )
+    assert set(not_started) < set(of_lambda)
+    assert not_started == ["Lambda.TooManyRequestsException"]
     kinds = {kind.__name__: kind.retryable for kind in IntegrationError.__subclasses__()}
     assert {name for name, again in kinds.items() if again} == set(waiting)
     assert {name for name, again in kinds.items() if again is None} == set(by_effect)

@@ -1,15 +1,12 @@
 """docs/errors.md: every way in which a call can fail, from integrations/errors.py."""
 
 import json
-import re
-from collections.abc import Iterator
 
+from devtools import asl
+from devtools.error_tree import groups
 from devtools.pages.markdown import block, code, head, table
 from integrations import errors
 from integrations.errors import IntegrationError
-
-_GROUP = re.compile(r"  - (.+)")
-_LEAF = re.compile(r"    x (\w+) +\d{3}  (.+)")
 
 _AGAIN = {True: "yes", False: "no", None: "by the effect"}
 
@@ -20,17 +17,6 @@ def page() -> str:
     for group, leaves in groups().items():
         parts += [f"## To do: {group}\n", table(_COLUMNS, [_row(kind, meaning) for kind, meaning in leaves])]
     return "\n".join([*parts, _in_state_machines()])
-
-
-def groups() -> dict[str, list[tuple[type[IntegrationError], str]]]:
-    """Give the errors with their meanings by what the caller should do next, as the tree in the docstring has them."""
-    found: dict[str, list[tuple[type[IntegrationError], str]]] = {}
-    for line in (errors.__doc__ or "").splitlines():
-        if group := _GROUP.fullmatch(line):
-            found[group[1]] = []
-        elif leaf := _LEAF.fullmatch(line):
-            found[next(reversed(found))].append((getattr(errors, leaf[1]), leaf[2]))
-    return found
 
 
 _COLUMNS = ("Class: the error name", "`code`", "HTTP", "Again?", "Meaning")
@@ -68,25 +54,16 @@ def _example() -> str:
 
 
 def _in_state_machines() -> str:
-    waiting = {
-        "ErrorEquals": list(_names(retryable=True)),
-        "IntervalSeconds": 2,
-        "BackoffRate": 2,
-        "MaxAttempts": 4,
-        "MaxDelaySeconds": 60,
-        "JitterStrategy": "FULL",
-    }
-    by_effect = waiting | {"ErrorEquals": list(_names(retryable=None))}
+    of_lambda, waiting, by_effect = asl.retry(repeatable=True)
+    not_started, _ = asl.retry(repeatable=False)
     return "\n".join(
         [
             "## In a state machine\n",
-            "Names in `ErrorEquals` are the classes. These wait and call again whatever the method is:\n",
-            block("json", json.dumps({"Retry": [waiting]}, indent=2)),
+            "Names in `ErrorEquals` are the classes. `integrations asl PROVIDER.METHOD` prints a whole state, of which",
+            "[Step Functions](step-functions.md) tells more. These wait and call again whatever the method is; the",
+            "first says that Lambda took no call:\n",
+            block("json", json.dumps({"Retry": [not_started, waiting]}, indent=2)),
             "These too, for a method that only reads or may be repeated:\n",
-            block("json", json.dumps({"Retry": [by_effect]}, indent=2)),
+            block("json", json.dumps({"Retry": [of_lambda, by_effect]}, indent=2)),
         ]
     )
-
-
-def _names(*, retryable: bool | None) -> Iterator[str]:
-    return (kind.__name__ for leaves in groups().values() for kind, _ in leaves if kind.retryable is retryable)

@@ -45,7 +45,7 @@ COMMANDS = sorted(leaves(main))
 
 def test_the_commands_are_those_that_are_documented() -> None:
     assert {" ".join(names) for names in COMMANDS} == {
-        "serve", "invoke", "new", "sync", "tools", "doctor",
+        "serve", "invoke", "asl", "new", "sync", "tools", "doctor",
         "secrets put", "secrets get", "secrets list", "secrets rm",
         "keys create", "keys list", "keys revoke",
     }  # fmt: skip

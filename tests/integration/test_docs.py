@@ -1,5 +1,6 @@
 """What the pages show is what happens: every command is run, every other block is checked as it says."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -17,7 +18,9 @@ from devtools import connections
 from devtools.cli import main
 from devtools.project import TEMPLATE, find_provider, provider_names
 from devtools.template import match, read_routes
+from tests.support.artifact import Artifact
 from tests.support.aws import Secrets
+from tests.support.lambda_api import LambdaApi
 from tests.support.pages import (
     GENERATED,
     PAGES,
@@ -36,6 +39,7 @@ from tests.support.pages import (
 from tests.support.peers import Peers
 from tests.support.requirements_of_peers import peer_is_missing
 from tests.support.serving import Bundle, environment
+from tests.support.state_machines import Interpreter, machine
 
 SERVER = "http://127.0.0.1:8000"
 STACK = "integrations"
@@ -52,6 +56,9 @@ NOT_RUN = {
     ".venv/sam/bin/sam deploy --guided": "it needs an AWS account",
     ".venv/sam/bin/sam delete --stack-name integrations": "it needs an AWS account",
     "aws s3 rm s3://$FILES_BUCKET --recursive": "it needs an AWS account",
+    ".venv/sam/bin/sam deploy --parameter-overrides EnableStateMachines=true": "it needs an AWS account",
+    ".venv/sam/bin/sam deploy --parameter-overrides EnableStateMachines=true "
+    "'ResearchSchedule=\"cron(0 6 * * ? *)\"' 'ResearchQuery=\"green tea\"'": "it needs an AWS account",
 }
 # The pages whose commands another verb runs.
 RUN_ELSEWHERE = {"docs/sam-local.md": "tests/sam_local/test_page.py, which needs a container engine"}
@@ -124,11 +131,11 @@ def folder(documented: Bundle, peers: Peers, tmp_path_factory: pytest.TempPathFa
         (folder / "events" / event.name).write_text(peers.aimed(event.read_text()))
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
-    (programs / "python").symlink_to(sys.executable)
     packages = os.pathsep.join([str(ROOT), str(ROOT / "layers/common/python")])
-    script = f'#!/bin/sh\nPYTHONPATH={packages} exec "{sys.executable}" -m devtools.cli "$@"\n'
-    (programs / "integrations").write_text(script)
-    (programs / "integrations").chmod(0o755)
+    for name, module in {"python": "", "integrations": "-m devtools.cli "}.items():
+        script = f'#!/bin/sh\nPYTHONPATH={packages} exec "{sys.executable}" {module}"$@"\n'
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
     return folder
 
 
@@ -185,10 +192,26 @@ def is_a_connection_of(block: Block, what: str) -> None:
     connections.checked(find_provider(what), json.loads(block.text), None)
 
 
+def is_an_event_of(block: Block, what: str) -> None:
+    """An event of EventBridge holds a call; `tests/integration/test_events.py` runs one like it."""
+    event = json.loads(block.text)
+    assert {"version", "id", "detail-type", "source"} < event.keys(), block.place
+    is_a_call_of(replace(block, text=json.dumps(event["detail"])), what)
+
+
+def is_of_a_machine(block: Block, what: str) -> None:
+    """An input or an output of a state machine; the test below gives the one and gets the other."""
+    assert isinstance(json.loads(block.text.replace("...\n", "0\n")), dict), block.place
+    assert (ROOT / f"statemachines/{what}.asl.json").exists(), block.place
+
+
 CHECKS: dict[str, Callable[[Block, str], None]] = {
     "part of": is_part_of,
     "call of": is_a_call_of,
     "connection of": is_a_connection_of,
+    "event of": is_an_event_of,
+    "input of": is_of_a_machine,
+    "output of": is_of_a_machine,
 }
 
 
@@ -215,6 +238,43 @@ def test_a_block_of_an_unknown_kind_is_noticed(tmp_path: Path) -> None:
     assert (marked.mark, unmarked.mark) == ("part of LICENSE", "")
     with pytest.raises(AssertionError, match="not in LICENSE"):
         is_part_of(marked, "LICENSE")
+
+
+MACHINES = {block.mark.removeprefix("input of "): block for page in PAGES for block in blocks(page)
+            if block.mark.startswith("input of ")}  # fmt: skip
+
+
+def test_each_state_machine_is_shown() -> None:
+    assert MACHINES.keys() == {path.name.removesuffix(".asl.json") for path in ROOT.glob("statemachines/*.asl.json")}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_each_state_machine_gives_what_the_page_shows(
+    name: str,
+    artifact: Artifact,
+    peers: Peers,
+    interpreter: Interpreter,
+    secrets: Secrets,
+    lambda_api: Callable[..., LambdaApi],
+    tmp_path: Path,
+) -> None:
+    given = MACHINES[name]
+    (shown,) = (block.text for block in blocks(given.page) if block.mark == f"output of {name}")
+    setup = json.loads(peers.aimed((ROOT / "events/email.send.json").read_text()))["setup"]
+    secrets.put("email/default", {"setup": setup})
+    own = {**peers.variables, "AWS_ENDPOINT_URL": secrets.url, "INTEGRATIONS_PREFIX": "integrations"}
+    names = set(re.findall(r"\$\{(\w+)\}", (ROOT / f"statemachines/{name}.asl.json").read_text()))
+    with contextlib.ExitStack() as stack:
+        functions = {of: artifact.function(of, tmp_path / f"{of}.log", **own) for of in names}
+        for function in functions.values():
+            stack.callback(function.close)
+        lambda_api(**{of: function.invoke for of, function in functions.items()})
+        done = interpreter.execute(machine(name), json.loads(given.text))
+    assert done.status == "SUCCEEDED", done.cause
+    printed = json.dumps(done.output)
+    if not matches(re.sub(r"\s*\n\s*", " ", shown.strip()).replace("{ ", "{").replace(" }", "}")
+                   .replace("[ ", "[").replace(" ]", "]"), printed):  # fmt: skip
+        pytest.fail(f"{given.place}: {name} gives\n{json.dumps(done.output, indent=2)}", pytrace=False)
 
 
 # Links, and words in code.

@@ -21,7 +21,7 @@ from devtools.runtime_api import Environment, variables
 from tests.support.requirements_of_peers import peer_is_missing
 from tests.support.stack import ROOT, sam_tool
 
-SOURCES = ("template.yaml", "make", "layers", "functions")
+SOURCES = ("template.yaml", "make", "layers", "functions", "statemachines")
 # The layer holds compiled code, which must load here.
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
 BUCKET = "artifacts"

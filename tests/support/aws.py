@@ -28,10 +28,10 @@ class Secrets:
         return str(made["VersionId"])
 
     def deploy(self, stack: str, **parameters: str) -> None:
-        """Create a stack that has these parameters and nothing else of ours."""
+        """Create a stack that has these parameters, a dead-letter queue and nothing else of ours."""
         body = {
             "Parameters": {name: {"Type": "String"} for name in parameters},
-            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Resources": {"DeadLetterQueue": {"Type": "AWS::SQS::Queue"}},
         }
         boto3.client("cloudformation").create_stack(
             StackName=stack,
@@ -70,7 +70,7 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secrets]:
     server.shutdown()
     server.server_close()
     thread.join()
-    for service in ("secretsmanager", "cloudformation"):
+    for service in ("secretsmanager", "cloudformation", "sqs"):
         get_backend(service).reset()
 
 

@@ -12,7 +12,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-CODE_PROPERTIES = ("CodeUri", "ContentUri")
+CODE_PROPERTIES = ("CodeUri", "ContentUri", "DefinitionUri")
 
 
 def main(path: str, *given: str) -> None:
@@ -33,7 +33,7 @@ def main(path: str, *given: str) -> None:
 
 
 def _upload(properties: dict[str, Any]) -> None:
-    """Name a place in S3 for code that lies in a folder: the translator takes no folders."""
+    """Name a place in S3 for code and definitions that lie here: the translator takes no paths."""
     for name in CODE_PROPERTIES:
         if name in properties:
             properties[name] = f"s3://bucket/{properties[name]}"
