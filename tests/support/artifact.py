@@ -44,7 +44,8 @@ class Artifact:
     def function(self, name: str, log: Path, **environment: str) -> Function:
         """Run a function as it was uploaded: its handler on its code, its layers and Lambda's own packages."""
         properties = self.resources[name]["Properties"]
-        layers = [self.code[layer["Ref"]] / "python" for layer in properties.get("Layers", [])]
+        # A layer of the operators' own, which a parameter may name, is not among what is uploaded.
+        layers = [self.code[layer["Ref"]] / "python" for layer in properties.get("Layers", []) if "Ref" in layer]
         return Function(
             self.python,
             [*layers, ROOT / ".venv/runtime"],

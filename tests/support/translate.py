@@ -25,13 +25,14 @@ def main(path: str) -> None:
     for parameter in packaged["Parameters"].values():
         del parameter["Default"]
     translated = Translator({}, Parser()).translate(packaged, parameter_values={})
+    translated["Parameters"] = template["Parameters"]
     json.dump({"template": template, "translated": translated}, sys.stdout)
 
 
 def _upload(properties: dict[str, Any]) -> None:
     """Name a place in S3 for code that lies in a folder: the translator takes no folders."""
     for name in CODE_PROPERTIES:
-        if name in properties:
+        if not properties.get(name, "s3://").startswith("s3://"):
             properties[name] = f"s3://bucket/{properties[name]}"
 
 
