@@ -4,6 +4,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,18 @@ pytest_plugins = [
     "tests.support.peers",
     "tests.support.ffmpeg",
 ]
+
+
+# Folders whose tests have a verb of their own, because they take minutes: `make deploy-rehearsal`.
+BY_A_VERB_OF_THEIR_OWN = {"rehearsal"}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect such a folder only where it is named."""
+    if collection_path.name not in BY_A_VERB_OF_THEIR_OWN:
+        return None
+    named = any(collection_path.name in Path(argument.partition("::")[0]).parts for argument in config.args)
+    return None if named else True
 
 
 def _refuse_the_network(event: str, args: tuple[Any, ...]) -> None:

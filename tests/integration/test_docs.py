@@ -253,7 +253,7 @@ def test_words_in_code_are_of_the_project(page: Path) -> None:
 
 
 def verbs() -> set[str]:
-    return set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def variables_of_providers() -> set[str]:
