@@ -455,6 +455,14 @@ def test_the_stack_has_room_for_forty_five_providers(template: Template, stack: 
     assert fixed + 45 * each < 450, f"{fixed} resources, and {each} for each provider"
 
 
+def test_the_page_tells_every_parameter(template: Template) -> None:
+    page = (ROOT / "docs/deploying.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^\| `([A-Z]\w+)` \|", page, re.MULTILINE))
+    switches = {name for name in template.written["Parameters"] if name.startswith("Enable")}
+    assert told == template.written["Parameters"].keys() - switches
+    assert "| `Enable<Category>` | true |" in page
+
+
 def test_the_configurations_fit_the_template(template: Template) -> None:
     configurations = tomllib.loads((ROOT / "samconfig.toml").read_text())
     assert configurations.pop("version") == 0.1

@@ -15,7 +15,7 @@ import pytest
 from tests.support import artifact
 from tests.support.artifact import ARCHITECTURE, BUCKET
 from tests.support.processes import accepts, free_port, served
-from tests.support.stack import ROOT, Stack, Template, translate
+from tests.support.stack import ROOT, Stack, Template, sam_tool, translate
 
 ARCHITECTURES = ("arm64", "x86_64")
 
@@ -98,7 +98,7 @@ class Account:
         overrides = [f"{key}={value}" for key, value in parameters.items()]
         return artifact.run(
             [
-                *(artifact.sam_tool("sam"), "deploy", "--template-file", path, "--stack-name", name),
+                *(sam_tool("sam"), "deploy", "--template-file", path, "--stack-name", name),
                 *("--s3-bucket", BUCKET, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"),
                 *(("--parameter-overrides", *overrides) if overrides else ()),
             ],
