@@ -72,7 +72,7 @@ lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.
 	$(COMPILE) --upgrade requirements/google_sheets.in -c requirements/dev.txt -o functions/google_sheets/requirements.txt
 
 .PHONY: clean
-clean: ## Remove everything that the other verbs made
+clean: ## Remove what the other verbs made; the local store stays
 	rm -rf $(VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

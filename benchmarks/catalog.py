@@ -18,7 +18,8 @@ from benchmarks import setting as settings
 from benchmarks.rounds import Rounds, Sample, alternated, least_and_median, table
 from devtools.catalog import catalog
 from devtools.project import load_provider, provider_names
-from devtools.tools import compiled_all
+from devtools.tools import openai
+from devtools.tools.source import source_of
 from functions.registry.app import handler
 
 LIVE_CATALOG, LIVE_TOOLS = "catalog made live", "tools made live"
@@ -38,11 +39,12 @@ CALLS = 20  # of one case make one figure of a round
 def cases() -> dict[str, Callable[[], Any]]:
     """Give what each case does once."""
     providers = [load_provider(name) for name in provider_names()]
+    methods = [(provider, method) for provider in providers for method in provider.methods.values()]
     tools = {**settings.CATALOG, "requestContext": _asked("/tools")}
     limited = {**tools, "requestContext": _asked("/tools") | {"authorizer": {"lambda": {"scopes": "*.search"}}}}
     return {
         LIVE_CATALOG: lambda: catalog(providers),
-        LIVE_TOOLS: lambda: json.dumps([tool.definitions["openai"] for tool in compiled_all(providers)]),
+        LIVE_TOOLS: lambda: json.dumps([openai.definition(source_of(*method)) for method in methods]),
         CATALOG: lambda: _answered(settings.CATALOG),
         TOOLS: lambda: _answered(tools),
         LIMITED: lambda: _answered(limited),

@@ -170,7 +170,8 @@ def invoke(
     """Call a method and print its output.
 
     A VALUE that parses as JSON is JSON: 5 is a number, "5" in double quotes is text, [1, 2] is a list; anything else
-    is text. KEY=@FILE takes the text of a file; text that starts with an @ stands in double quotes.
+    is text. KEY=@FILE takes the text of a file, or the base64 of one that is not text; text that starts with an @
+    stands in double quotes.
 
     --stack calls the stack's API where INTEGRATIONS_API_KEY holds a key for it. Without one it invokes the provider's
     function, for which the credentials of the AWS command line must allow lambda:InvokeFunction.
@@ -270,8 +271,11 @@ def list_(provider: str | None, stack: str | None) -> None:
 
     if provider:
         find_provider(provider)
-    for of, name in connections.stored_connections(_open_store(stack), provider):
+    stored = connections.stored_connections(_open_store(stack), provider)
+    for of, name in stored:
         click.echo(f"{of} {name}")
+    if not stored:
+        click.echo("There are no connections; `integrations secrets put PROVIDER` stores one.", err=True)
 
 
 @secrets.command()
@@ -345,8 +349,11 @@ def list_keys(stack: str | None) -> None:
     """List the keys: id, when it was made, when it is over, what it may call, label."""
     from devtools import keys
 
-    for line in keys.listing(keys.records(_open_store(stack).get(API_KEYS))):
+    lines = keys.listing(keys.records(_open_store(stack).get(API_KEYS)))
+    for line in lines:
         click.echo(line)
+    if not lines:
+        click.echo("There are no keys; `integrations keys create` makes one.", err=True)
 
 
 @keys_group.command("revoke")
@@ -359,7 +366,10 @@ def revoke_key(key_id: str, stack: str | None) -> None:
 
     store = _open_store(stack)
     if key_id not in keys.records(store.get(API_KEYS)):
-        raise CommandError("There is no key with that id; `integrations keys list` shows those there are.")
+        raise CommandError(
+            "There is no key with that id, which is the part of a key before its dot; `integrations keys list` shows "
+            "those there are."
+        )
     store.update(API_KEYS, lambda stored: keys.without(stored, key_id))
     click.echo(f"Revoked {key_id}.")
 

@@ -88,7 +88,8 @@ def _setup(provider: Provider, given: dict[str, Any], stored: dict[str, Any]) ->
     try:
         provider.setup.model_validate(setup)
     except ValidationError as invalid:
-        raise InvalidConnection(findings.sentence(findings.of_validation(invalid, "setup"))) from None
+        found = findings.of_validation(invalid, "setup")
+        raise InvalidConnection(" ".join(findings.sentence([each]) for each in found)) from None
     return setup
 
 

@@ -1,5 +1,6 @@
 """`integrations invoke`: one call, in this process or over HTTP."""
 
+import base64
 import json
 import os
 from dataclasses import dataclass
@@ -69,18 +70,23 @@ def _pair(pair: str) -> tuple[str, Any]:
     if not (name and equals):
         raise UsageError("An argument is KEY=VALUE, as in -a query=Lovelace.")
     if text.startswith("@"):
-        return name, _text_of(Path(text[1:]), name)
+        return name, _content(Path(text[1:]), name)
     try:
         return name, from_json(text, allow_inf_nan=False)
     except ValueError:
         return name, text
 
 
-def _text_of(path: Path, name: str) -> str:
+def _content(path: Path, name: str) -> str:
+    """Give a file as an argument takes it: text as it is, anything else in base64."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise UsageError(f"{name}: the file {path} cannot be read as text in UTF-8.") from None
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{name}: the file {path} cannot be read ({error.strerror}).") from None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return base64.b64encode(content).decode()
 
 
 def in_process(call: Call) -> Outcome:

@@ -87,7 +87,7 @@ def read_scopes(given: tuple[str, ...]) -> list[str]:
                 f"any characters and ? for one; there are: {', '.join(methods)}."
             )
         scopes.append(scope)
-    return scopes
+    return list(dict.fromkeys(scopes))
 
 
 def _methods() -> list[str]:

@@ -142,7 +142,10 @@ def test_a_server_that_hangs_ends_with_the_call(network: Network) -> None:
     network.tls.route(lambda _: script.hang())
     reply = fetch(URL, seconds=2.5)
     assert (reply.status, reply.body["code"]) == (504, "upstream_timeout")
-    assert reply.body["detail"] == "arguments.file: the server of the URL did not answer in time."
+    assert (
+        reply.body["detail"]
+        == "arguments.file: the server of the URL did not answer in time; call again later, or ask for less."
+    )
 
 
 def test_no_time_to_ask(network: Network) -> None:

@@ -228,7 +228,6 @@ def test_the_tools_are_those_that_the_key_may_call(registry: Ask) -> None:
         ("GET", "/integrations/roomy/read/tool", "/integrations/nothing/read/tool", "unknown_provider"),
         ("POST", "/execute/roomy", "/execute/nothing", "unknown_provider"),
         ("GET", "/integrations/sample/read/tool", "/integrations/sample/nothing/tool", "unknown_method"),
-        ("GET", "/integrations/sample/tool", "/integrations/sample/nothing/tool", "unknown_method"),
     ],
 )
 def test_the_rest_is_as_unknown_as_what_does_not_exist(
@@ -239,6 +238,16 @@ def test_the_rest_is_as_unknown_as_what_does_not_exist(
     assert reply == registry(nothing, "sample.write", method=method)
     told = reply["body"]["detail"]
     assert told.endswith(" sample." if code == "unknown_provider" else " write.")
+
+
+def test_a_default_method_out_of_scope_is_told_apart(registry: Ask) -> None:
+    """The entry shows the caller already that it has no default method; which one it is remains untold."""
+    assert registry("/integrations/sample", "sample.write")["body"]["default_method"] is None
+    reply = registry("/integrations/sample/tool", "sample.write")
+    assert (reply["statusCode"], reply["body"]["code"]) == (404, "unknown_method")
+    assert reply["body"]["detail"] == (
+        "The provider's default method is not among those that this API key may call; name one of: write."
+    )
 
 
 def test_a_filter_names_nothing_beyond_the_scopes(registry: Ask) -> None:

@@ -40,8 +40,14 @@ provider = Provider(
 
 # The forms before and after April 2007: https://info.arxiv.org/help/arxiv_identifier.html.
 _IDENTIFIER = r"([a-z-]+(\.[A-Za-z-]+)?/[0-9]{7}|[0-9]{4}\.[0-9]{4,5})(v[1-9][0-9]{0,2})?"
-_GIVEN = rf"^(https?://((www|export)\.)?arxiv\.org/(abs|pdf)/|ar[Xx]iv:)?{_IDENTIFIER}(\.pdf)?$"
+_GIVEN = re.compile(rf"(https?://((www|export)\.)?arxiv\.org/(abs|pdf)/|ar[Xx]iv:)?{_IDENTIFIER}(\.pdf)?")
 _AROUND = re.compile(r"^https?://[^/]+/(abs|pdf)/|^ar[Xx]iv:|\.pdf$")
+
+
+def _identifier(given: str) -> str:
+    if not _GIVEN.fullmatch(given):
+        raise PydanticCustomError("identifier", "Not an identifier, such as 2101.00001, nor its address at arxiv.org")
+    return _AROUND.sub("", given)
 
 
 class SearchArguments(Arguments):
@@ -54,7 +60,7 @@ class SearchArguments(Arguments):
         "submittedDate:[202301010600 TO 202401010600] keeps to a time, in GMT.",
         max_length=2000,
     )
-    id_list: list[Annotated[str, Field(pattern=_GIVEN), AfterValidator(lambda given: _AROUND.sub("", given))]] = Field(
+    id_list: list[Annotated[str, AfterValidator(_identifier)]] = Field(
         [],
         description="The papers to give, by identifier (2101.00001, 2101.00001v2 for one version, hep-ex/0307015) or "
         "address (https://arxiv.org/abs/2101.00001). Together with query, those of them that match.",
@@ -62,9 +68,9 @@ class SearchArguments(Arguments):
     )
     max_results: int = Field(
         5,
-        description="How many papers to give at most. When left out and id_list names more: all of those.",
+        description="How many papers to give at most; read on with start. When id_list alone names more: all of those.",
         ge=1,
-        json_schema_extra={"maximum": MAX_AT_ONCE},
+        le=MAX_AT_ONCE,
     )
     start: int = Field(0, description="How many of the papers found to pass over, to read on.", ge=0, le=LAST)
     download_pdf: bool = Field(
@@ -76,19 +82,14 @@ class SearchArguments(Arguments):
     @property
     def at_most(self) -> int:
         """How many papers to ask for."""
-        given = "max_results" in self.model_fields_set
-        return self.max_results if given else max(self.max_results, len(self.id_list))
+        return self.max_results if "max_results" in self.model_fields_set else max(self.max_results, len(self.id_list))
 
     @model_validator(mode="after")
     def _can_be_done(self) -> Self:
         if not (self.query.strip() or self.id_list):
             raise PydanticCustomError("missing", "query or id_list is needed")
-        if self.max_results > MAX_AT_ONCE:
-            raise PydanticCustomError("too_many", f"max_results is at most {MAX_AT_ONCE}; read on with start")
         if self.download_pdf and min(self.at_most, len(self.id_list) or self.at_most) > MAX_PDFS:
-            raise PydanticCustomError(
-                "too_many", f"With download_pdf max_results is at most {MAX_PDFS}; read on with start"
-            )
+            raise PydanticCustomError("too_many", f"With download_pdf at most {MAX_PDFS}; set max_results, use start")
         return self
 
 

@@ -26,7 +26,7 @@ from functions.cloudinary.uploads import form
 from integrations import Arguments, Http, IntegrationError, Provider
 from integrations.egress import Upload
 from integrations.errors import UpstreamBadResponse
-from integrations.files import FileInput, Files
+from integrations.files import FileInput, Files, is_url
 from integrations.media_types import named
 
 Resource = Literal["image", "video", "raw"]
@@ -152,9 +152,11 @@ def media_upload(args: UploadArguments, setup: CloudinarySetup, http: Http, file
     resource = params.pop("resource_type", args.resource_type or "image")
     if resource not in ("image", "video", "raw", "auto") or args.resource_type not in (None, resource):
         refuse(("upload_params", "resource_type"), "Not image, video, raw or auto, or not the resource_type beside it")
+    if args.public_id and params.get("public_id") is not None:
+        refuse(("upload_params", "public_id"), "Is beside upload_params too; say it once")
     fields = form({**params, **({"public_id": args.public_id} if args.public_id else {})})
     uploads = []
-    if args.file.lower().startswith(("https://", "http://")):
+    if is_url(args.file):
         sent = {**setup.signer.signed(fields), "file": args.file}
     else:
         file = files.read(args.file, "file")

@@ -71,9 +71,9 @@ def form(params: dict[str, Any]) -> dict[str, str]:
         place = ("upload_params", name)
         if name in _REMEDIES:
             refuse(place, _REMEDIES[name])
-        if name not in _WRITERS:
+        if name not in WRITERS:
             refuse(place, "No parameter of an upload; see the upload API reference")
-        fields[name] = _WRITERS[name](value, place)
+        fields[name] = WRITERS[name](value, place)
     if incoming:
         fields["transformation"] = _incoming(incoming)
     return {name: text for name, text in fields.items() if text}
@@ -158,7 +158,7 @@ def _breakpoints(value: Any, place: Place) -> str:
     return _json(written, place)
 
 
-_WRITERS: dict[str, Callable[[Any, Place], str]] = {
+WRITERS: dict[str, Callable[[Any, Place], str]] = {
     **dict.fromkeys(_WORDS, _word),
     **dict.fromkeys(_FLAGS, _flag),
     **dict.fromkeys(_LISTS, _list),

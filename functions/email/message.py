@@ -16,7 +16,8 @@ from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from integrations.files import File
-from integrations.mail import MEDIA_TYPE, Mailbox, media_type_of
+from integrations.mail import MEDIA_TYPE, Mailbox
+from integrations.media_types import of_name
 
 
 def _one_line(value: str) -> str:
@@ -39,7 +40,7 @@ class Attached(NamedTuple):
     @property
     def kind(self) -> tuple[str, str]:
         """Give its media type: as the caller says, by its name, as it came; of a packed file only that it is bytes."""
-        known = (self.media_type, media_type_of(self.name), self.file.media_type)
+        known = (self.media_type, of_name(self.name), self.file.media_type)
         found = next(kind for kind in (*known, "application/octet-stream") if kind and re.fullmatch(MEDIA_TYPE, kind))
         maintype, _, subtype = found.partition("/")
         return maintype, subtype

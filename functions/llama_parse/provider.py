@@ -6,35 +6,40 @@ A document is a job there, which takes seconds to minutes. `parse` waits for it 
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 
 from functions.llama_parse.answers import (
     Found,
     Job,
-    JobId,
     JobOutput,
     ParseOutput,
     ResultOutput,
     StatusOutput,
     SubmitOutput,
 )
+from functions.llama_parse.arguments import (
+    Asked,
+    Params,
+    ParseArguments,
+    ResultArguments,
+    StatusArguments,
+    SubmitArguments,
+)
 from functions.llama_parse.options import Form, Handling, put, read
-from integrations import Arguments, Http, IntegrationError, Provider, Setup
+from integrations import Http, IntegrationError, Provider, Setup
 from integrations.egress import Upload
 from integrations.errors import (
     DeadlineExceeded,
     InvalidArguments,
     UpstreamTimeout,
 )
-from integrations.files import FileInput, Files
+from integrations.files import Files, is_url
 from integrations.findings import finding, sentence
 from integrations.media_types import named
 
 LONGEST_PAUSE = 5.0  # seconds between two questions about a job
-Tier = Literal["fast", "cost_effective", "agentic", "agentic_plus"]
-Params = dict[Annotated[str, Field(max_length=100)], Any]
 
 
 class LlamaParseSetup(Setup):
@@ -64,65 +69,7 @@ provider = Provider(
 )
 
 
-class Asked(Arguments):
-    filename: str | None = Field(
-        None,
-        description="The document's name, whose extension says its type, such as report.pdf; found out from its bytes "
-        "when left out.",
-        pattern=r"^[^\x00-\x1f\x7f]+$",
-        max_length=255,
-    )
-    base64: bool = Field(default=False, description="Has no effect: a URL and base64 are told apart by themselves.")
-    tier: Tier | None = Field(
-        None, description="How hard to try, from cheap to dear; fast gives text only. cost_effective when left out."
-    )
-    version: str | None = Field(
-        None, description="The version of the tier by its date; latest when left out.", min_length=1, max_length=40
-    )
-    target_pages: str | None = Field(
-        None,
-        description="The pages to read, counted from 1: 1,3,5-8. All of them when left out.",
-        pattern=r"^\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*$",
-        max_length=1000,
-    )
-    max_pages: int | None = Field(None, description="The most pages to read.", ge=1, le=100_000)
-    prompt: str | None = Field(
-        None, description="What to mind when reading, in words; not for the tier fast.", min_length=1, max_length=20_000
-    )
-    params: Params | None = Field(
-        None,
-        description="More options: those of API v2, such as processing_options or output_options, and those of v1 and "
-        "its library that API v2 still has, such as language, check_interval or split_by_page. Here target_pages "
-        "counts from 0.",
-        max_length=100,
-    )
-
-
-class ParseArguments(Asked):
-    file: Annotated[
-        list[FileInput],
-        Field(min_length=1, max_length=5),
-        BeforeValidator(
-            lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=str | list[str]
-        ),
-    ] = Field(description="The document, or up to five: base64, a data URI, or a public URL for LlamaParse to fetch.")
-    result_type: Form | None = Field(None, description="Plain text or Markdown; text when left out.")
-
-
-class SubmitArguments(Asked):
-    file: FileInput = Field(description="The document: base64, a data URI, or a public URL for LlamaParse to fetch.")
-
-
-class StatusArguments(Arguments):
-    job_id: JobId = Field(description="The job, as submit gave it.")
-
-
-class ResultArguments(StatusArguments):
-    result_type: Form = Field("text", description="Plain text or Markdown, which the tier fast does not give.")
-    split_by_page: bool = Field(default=True, description="Whether to give a document for each page, or one for all.")
-
-
-@provider.method(read_only=False, destructive=False, idempotent=False, files=True)  # every page is billed
+@provider.method(read_only=True, idempotent=False, files=True)  # every page is billed
 def parse(args: ParseArguments, setup: LlamaParseSetup, http: Http, files: Files) -> ParseOutput:
     """Read a short document. Waits for its text as long as a call may last; for more than some pages use submit."""
     handling, configuration = _read(args, setup)
@@ -149,7 +96,7 @@ def parse(args: ParseArguments, setup: LlamaParseSetup, http: Http, files: Files
     return ParseOutput(documents=[document for result in results for document in result.documents], jobs=jobs)
 
 
-@provider.method(read_only=False, destructive=False, idempotent=False, files=True)  # every page is billed
+@provider.method(read_only=False, destructive=False, idempotent=False, files=True)  # the job goes on after the call
 def submit(args: SubmitArguments, setup: LlamaParseSetup, http: Http, files: Files) -> SubmitOutput:
     """Start to read a document. Gives the job, which status and result ask about."""
     handling, configuration = _read(args, setup)
@@ -216,7 +163,7 @@ def _submitted(
     handling: Handling,
 ) -> tuple[Job, str]:
     """Start a job, and give it with the document's name. LlamaParse itself fetches a URL: it may be large."""
-    if given[:8].lower().startswith(("https://", "http://")):
+    if is_url(given):
         body = {**configuration, "source_url": given}
         job = service.post("/parse", params=handling.scope, json=body, reply=Job)
         return job, filename or given.partition("?")[0].rstrip("/").rpartition("/")[2]

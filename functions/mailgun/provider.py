@@ -16,7 +16,8 @@ from integrations.egress import Upload
 from integrations.errors import UpstreamRejected
 from integrations.files import FileInput, Files
 from integrations.findings import finding, sentence
-from integrations.mail import Address, Addresses, FileName, MediaType, is_domain, media_type_of
+from integrations.mail import Address, Addresses, FileName, MediaType, is_domain
+from integrations.media_types import of_name
 
 MAX_RECIPIENTS = 1000  # of one message, as Mailgun has it
 MAX_ATTACHED = 18_000_000  # bytes: Mailgun takes messages of 25 MB, in which files are base64
@@ -203,7 +204,7 @@ def _uploads(args: SendEmailArguments, files: Files) -> list[Upload]:
     for number, attachment in enumerate(args.attachments):
         file = files.read(attachment.content, "attachments", number, "content", max_bytes=left)
         left -= len(file.content)
-        named = attachment.content_type or media_type_of(attachment.filename)
+        named = attachment.content_type or of_name(attachment.filename)
         uploads.append(
             Upload(
                 "inline" if attachment.inline else "attachment",

@@ -149,7 +149,9 @@ def _tool(view: View, query: Query, provider: str, operation: str | None) -> Res
     """Give one tool, as it goes into the list of tools of a request; no operation is a default one out of scope."""
     chosen = _format(_only_parameters(query, "format"))
     methods = {tool["method"]: tool for tool in view.tools.values() if tool["provider"] == provider}
-    if operation is None or operation not in methods:
+    if operation is None:
+        return _no_default_method(methods)
+    if operation not in methods:
         return _unknown_method(methods)
     tool = methods[operation]
     response = _json(json.dumps(_definitions(chosen)[tool["name"]]), f'"{tool["version"]}"')
@@ -314,6 +316,16 @@ def _unknown_method(methods: Iterable[str]) -> Response:
         "unknown_method",
         "Unknown method",
         f"The provider has no method of that name; it has: {', '.join(methods)}.",
+    )
+
+
+def _no_default_method(methods: Iterable[str]) -> Response:
+    return _problem(
+        404,
+        "unknown_method",
+        "Unknown method",
+        f"The provider's default method is not among those that this API key may call; name one of: "
+        f"{', '.join(methods)}.",
     )
 
 

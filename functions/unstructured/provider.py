@@ -41,6 +41,9 @@ class UnstructuredSetup(Setup):
     timeout_ms: int | None = Field(
         None, description="How long to wait for an answer, in milliseconds.", ge=1000, le=3_600_000
     )
+    retry_config: dict[str, Any] | None = Field(
+        None, description="Has no effect: a document is sent once, for every page of it is billed.", max_length=20
+    )
 
     @model_validator(mode="after")
     def _one_server(self) -> Self:
@@ -197,7 +200,7 @@ class CsvReply(TextReply):
         return super().read(body)
 
 
-@provider.method(read_only=False, destructive=False, idempotent=False, files=True)  # every page is billed
+@provider.method(read_only=True, idempotent=False, files=True)  # every page is billed
 def parse(args: ParseArguments, setup: UnstructuredSetup, http: Http, files: Files) -> ParseOutput:
     """Take a document apart. Gives its titles, paragraphs, lists and tables as elements, or chunks of them."""
     file = files.read(args.file, "file")

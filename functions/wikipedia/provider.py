@@ -115,7 +115,7 @@ class QueryReply(Reply):
         if self.error.code == "ratelimited":
             return UpstreamRateLimited("Wikipedia asks for fewer calls; call again later.")
         if self.error.code in ("maxlag", "readonly") or self.error.code.startswith("internal_api_error"):
-            return UpstreamError("Wikipedia failed.")
+            return UpstreamError("Wikipedia failed; call again later.")
         return UpstreamRejected("Wikipedia refused the request; check the arguments.")
 
 

@@ -357,6 +357,10 @@ def test_a_folders_other_files_are_where_they_are_imported_from(artifact: Artifa
 def test_ffmpeg_runs_the_program_that_was_uploaded(run: Callable[..., Function], artifact: Artifact) -> None:
     (program,) = (artifact.code["FfmpegFunction"] / "imageio_ffmpeg/binaries").glob("ffmpeg-linux-*")
     assert os.access(program, os.X_OK)
+    row = rf"\| \w+ \| `{re.escape(program.name)}` \| (\S+) \| {program.stat().st_size:,} \|"
+    stated = re.search(row, (ROOT / "docs/security.md").read_text(encoding="utf-8"))
+    assert stated, "the page names the file and its size"
+    assert f"ffmpeg version n{stated[1]}" in subprocess.check_output([program, "-version"], text=True)
     function = run("FfmpegFunction", PATH="/nowhere")
     made = function.invoke(event("ffmpeg.convert"))
     assert not made.failed, function.output()
@@ -373,6 +377,16 @@ def test_ffmpeg_and_the_layer_fit_together_into_what_lambda_unzips(artifact: Art
     code = [artifact.code[name] for name in ("CommonLayer", "FfmpegFunction")]
     size = sum(path.stat().st_size for folder in code for path in folder.rglob("*") if path.is_file())
     assert size < 250 * 1024 * 1024
+
+
+def test_every_other_function_is_small(artifact: Artifact) -> None:
+    sizes = {
+        name: sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        for name, folder in artifact.code.items()
+        if name != "FfmpegFunction"
+    }
+    assert {name: size for name, size in sizes.items() if size >= 60 * MEGABYTE} == {}
+    assert sizes["GoogleSheetsFunction"] > MEGABYTE, "the parts that sign are there"
 
 
 def api_event(method: str, path: str, **headers: str) -> dict[str, Any]:
@@ -416,6 +430,7 @@ def authorizer(run: Callable[..., Function], secrets: Secrets) -> Function:
         "new": record(VALID, expires="2199-01-01T00:00:00+00:00"),
         "few": record(VALID, scopes=["algolia", "email.send"]),
         "odd": record(VALID, scopes=["algolia", 5]),
+        "gone": record(VALID),
     }
     secrets.put("api-keys", {"keys": keys})
     return run("AuthorizerFunction", AWS_ENDPOINT_URL=secrets.url, INTEGRATIONS_PREFIX="integrations")
@@ -454,13 +469,25 @@ def test_the_built_authorizer_closes_what_is_over_damaged_or_out_of_scope(author
         ("few", "/execute/wikipedia", False),
         ("few", "/execute/email", True),
         ("few", "/integrations/algolia", True),
-        ("gone", "/tools", False),
+        ("gone", "/tools", True),
         ("me", "/execute/wikipedia", True),
     ):
         assert verdict(authorizer, path, sent(f"{key_id}.{secret}"))["isAuthorized"] is is_open, (key_id, path)
     assert "damaged" in authorizer.output()
     assert "expired" in authorizer.output()
     assert secret not in authorizer.output()
+
+
+def test_a_revoked_key_is_closed_by_the_built_authorizer(
+    authorizer: Function, run: Callable[..., Function], secrets: Secrets
+) -> None:
+    """By an environment that starts after it was revoked; of one that knew it, the clock of the unit tests tells."""
+    key = "gone." + VALID.partition(".")[2]
+    assert verdict(authorizer, "/tools", sent(key))["isAuthorized"] is True
+    secrets.put("api-keys", {"keys": {"me": record(VALID)}})
+    fresh = run("AuthorizerFunction", AWS_ENDPOINT_URL=secrets.url, INTEGRATIONS_PREFIX="integrations")
+    assert verdict(fresh, "/tools", sent(key)) == {"isAuthorized": False, "context": {}}
+    assert verdict(fresh, "/tools", sent(VALID))["isAuthorized"] is True
 
 
 def test_the_built_function_closes_a_method_out_of_scope(

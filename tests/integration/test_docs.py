@@ -73,6 +73,7 @@ class Checkout:
         if command.line in NOT_RUN:
             assert not command.shown, f"{command.place}: no test knows what `{command.line}` prints"
             return
+        assert command.shown != "...", f"{command.place}: this would match anything"
         printed = self._printed_by_the_server() if command.line == RUNNING else self._printed(command)
         printed = printed.replace(self.bundle.url, SERVER)
         if not matches(command.shown, printed):
@@ -95,6 +96,10 @@ class Checkout:
             check=False,
             timeout=60,
         )
+        # Our own command fails where it prints a problem; a line that goes on after it has the exit code of its end.
+        fails = re.fullmatch(r"[^;|]*\.venv/bin/integrations invoke [^;|]*", command.line) is not None
+        if done.returncode != (1 if fails and "urn:integrations:error:" in command.shown else 0):
+            pytest.fail(f"{command.place}: $ {command.line}\nexit code {done.returncode}\n{done.stdout}", pytrace=False)
         # A terminal shows the log lines of the handlers too; a page leaves them out.
         return "\n".join(line for line in done.stdout.splitlines() if not line.startswith('{"level":'))
 

@@ -144,7 +144,7 @@ def test_what_the_provider_no_longer_knows_is_masked_too(tmp_path: Path) -> None
         ({**SETUP, "region": "eu"}, 1, "setup.region: Extra inputs are not permitted."),
         ({**SETUP, "application_id": "a b"}, 1, "setup.application_id: String should match pattern"),
         ({**SETUP, "algolia_api_key": "other"}, 1, "given twice"),
-        ({"arguments": {"page": 1}}, 1, "setup.application_id: Field required. (and 1 more)"),
+        ({"arguments": {"page": 1}}, 1, "setup.application_id: Field required. setup.api_key: Field required."),
         ({"setup": SETUP, "arguments": {"pag": 1}}, 1, 'no method of algolia takes "pag"'),
         ({"setup": SETUP, "arguments": [1]}, 1, "`arguments` is not an object"),
         ({"setup": "text"}, 1, "`setup` is not an object"),
@@ -274,9 +274,12 @@ def test_keys(tmp_path: Path) -> None:
         "ID",
         second.partition(".")[0],
     ]
-    again = integrations(tmp_path, "keys", "revoke", key_id)
-    assert (again.returncode, "There is no key with that id" in told(again)) == (1, True)
-    assert integrations(tmp_path, "secrets", "list").stdout == "", "keys are no connections"
+    again = integrations(tmp_path, "keys", "revoke", second)
+    assert again.returncode == 1
+    assert "There is no key with that id, which is the part of a key before its dot" in told(again)
+    listed_none = integrations(tmp_path, "secrets", "list")
+    assert (listed_none.returncode, listed_none.stdout) == (0, ""), "keys are no connections"
+    assert "There are no connections; `integrations secrets put PROVIDER` stores one." in told(listed_none)
 
 
 def create(home: Path, *options: str) -> dict[str, Any]:
@@ -295,6 +298,7 @@ def create(home: Path, *options: str) -> dict[str, Any]:
         (["*.search"], ["*.search"]),
         (["*"], ["*.*"]),
         (["wiki*.s?arch"], ["wiki*.s?arch"]),
+        (["wikipedia", "email", "wikipedia.*"], ["wikipedia.*", "email.*"]),
     ],
 )
 def test_a_key_is_limited_to_scopes(tmp_path: Path, given: list[str], kept: list[str]) -> None:

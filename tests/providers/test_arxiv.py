@@ -24,7 +24,7 @@ from integrations import Provider
 from tests.support import upstream as script
 from tests.support.calls import RESERVE, Response, post
 from tests.support.requirements_of_peers import peer_is_missing
-from tests.support.upstream import Message, Upstream, refused_url
+from tests.support.upstream import Message, Reply, Request, Upstream, refused_url
 
 JUDGE = {"kind": "contract", "name": "arxiv/search-xml.yaml", "fixture": "arxiv"}
 
@@ -72,7 +72,12 @@ def pdf(body: bytes = PDF, status: int = 200) -> Message:
     return script.content(body, "application/pdf", status)
 
 
-EXAMPLE = feed(entry())
+def answered(request: Request) -> Reply:
+    """Answer well: a feed, or the PDF of a paper."""
+    return pdf() if request.path.startswith("/pdf/") else feed(entry())
+
+
+EXAMPLE = answered
 OTHER_VALUES = {"search.id_list": ["2101.00001"]}
 
 # By arXiv's own description and manual.
@@ -254,15 +259,17 @@ def test_all_papers_that_are_named_are_asked_for(fake: Upstream, arguments: dict
     [
         ({}, "arguments: query or id_list is needed."),
         ({"query": " ", "id_list": []}, "arguments: query or id_list is needed."),
-        ({"query": "q", "max_results": 2001}, "arguments: max_results is at most 2000; read on with start."),
-        ({"query": "q", "max_results": 300_000}, "arguments: max_results is at most 2000; read on with start."),
+        (
+            {"query": "q", "max_results": 2001},
+            "arguments.max_results: Input should be less than or equal to 2000.",
+        ),
         (
             {"query": "q", "max_results": 7, "download_pdf": True},
-            "arguments: With download_pdf max_results is at most 6; read on with start.",
+            "arguments: With download_pdf at most 6; set max_results, use start.",
         ),
         (
             {"id_list": [f"2101.{number:05}" for number in range(7)], "download_pdf": True},
-            "arguments: With download_pdf max_results is at most 6; read on with start.",
+            "arguments: With download_pdf at most 6; set max_results, use start.",
         ),
     ],
 )

@@ -67,6 +67,11 @@ def answered(request: Request) -> Reply:
 
 
 EXAMPLE = answered
+OTHER_VALUES = {
+    f"{method}.{name}": value
+    for method in ("search", "news")
+    for name, value in {"country": "DE", "language": "de", "freshness": "pm"}.items()
+}
 
 RESULT = {
     "title": "Tea & Coffee",

@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.cloudinary.provider import provider
+from functions.cloudinary.transformations import NAMES
+from functions.cloudinary.uploads import WRITERS
 from tests.support import upstream as script
 from tests.support.calls import RESERVE, Response, post
 from tests.support.contract_peer import ContractPeer
 from tests.support.forms import parts
 from tests.support.upstream import LOOPBACK, Reply, Request, Upstream, hosts_looked_up, refused_url
+
+JUDGE = {
+    "kind": "contract",
+    "name": "cloudinary/api-schema.yml",
+    "fixture": "service",
+    "besides": "the vendor's own package for URLs and signatures",
+}
 
 SETUP = {"cloud_name": "demo", "api_key": "123456789012345", "api_secret": "secret-of-cloudinary-0123"}
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -60,6 +70,10 @@ def answered(request: Request) -> Reply:
     if request.path.endswith("/destroy"):
         return script.json({"result": "ok"})
     return script.json(STORED) if request.method == "POST" else script.content(GIF, "image/gif")
+
+
+EXAMPLE = answered
+OF_THE_TIME = re.compile(rb'name="(?:timestamp|signature)"\r\n\r\n[0-9a-f]+')
 
 
 @pytest.fixture
@@ -313,10 +327,13 @@ EVERY_PARAM: dict[str, Any] = {
     "display_name": "A cat",
     "type": "private",
     "format": "png",
+    "public_id": "dot",
     "upload_preset": "preset",
     "notification_url": "https://example.com/hook",
     "eager_notification_url": "https://example.com/eager",
     "moderation": "manual",
+    "quality_override": "auto",
+    "auto_transcription": {"translate": ["de"]},
     "raw_convert": "aspose",
     "ocr": "adv_ocr",
     "categorization": "google_tagging",
@@ -355,6 +372,47 @@ EVERY_PARAM: dict[str, Any] = {
 }
 
 
+MORE_FLAGS = {
+    "accessibility_analysis", "async", "auto_chaptering", "cinemagraph_analysis", "clear_invalid",
+    "discard_original_filename", "exif", "image_metadata", "unique_display_name",
+    "use_asset_folder_as_public_id_prefix", "use_filename_as_display_name", "visual_search",
+}  # fmt: skip
+# Each option of a transformation, with a value that the example call's first step has not.
+EVERY_STEP: dict[str, Any] = {
+    **dict.fromkeys(NAMES, "7"),
+    "flags": "layer_apply",
+    "if": "w_gt_100",
+    "offset": "2.5..8",
+    "raw_transformation": "e_blur",
+    "size": "100x50",
+    "variables": [["$z", 5]],
+    "$own": 5,
+}
+OTHER_VALUES = {
+    "media_upload.file": DATA_URI.replace("AQABA", "AgABA"),
+    "media_upload.upload_params": {"folder": "cats"},
+    "media_upload.resource_type": "video",
+    "media_upload.upload_params.resource_type": "video",
+    **{
+        f"media_upload.upload_params.{name}": ({"public_id": None, "upload_params": {}}, value)
+        for name, value in {**EVERY_STEP, **dict.fromkeys(MORE_FLAGS, True), **EVERY_PARAM}.items()
+    },
+    **{f"media_edit.transformation.0.{name}": value for name, value in EVERY_STEP.items()},
+    "search.sort_by": [{"public_id": "asc"}],
+}
+
+
+def test_every_option_is_tried() -> None:
+    assert {*EVERY_STEP} - {"$own"} == NAMES
+    assert {*EVERY_PARAM, *MORE_FLAGS} == {*WRITERS, "transformation"}
+
+
+def test_what_is_said_twice_is_refused(service: ContractPeer) -> None:
+    reply = upload(public_id="samples/dot", upload_params={"public_id": "dot"})
+    assert reply.body["detail"] == "arguments.upload_params.public_id: Is beside upload_params too; say it once."
+    assert service.requests == []
+
+
 def of_the_package(params: dict[str, Any]) -> dict[str, str]:
     """Give the fields as the vendor's package makes them, but for how booleans are written."""
     made = cloudinary.utils.build_upload_params(**copy.deepcopy(params))
@@ -365,14 +423,14 @@ def of_the_package(params: dict[str, Any]) -> dict[str, str]:
 def test_what_is_sent_with_every_param(service: ContractPeer) -> None:
     service.replies(script.json(STORED))
     before = int(time.time())
-    assert upload(public_id="samples/dot", upload_params=EVERY_PARAM).status == 200
+    assert upload(upload_params=EVERY_PARAM).status == 200
     [request] = service.requests
     assert (request.method, request.target) == ("POST", "/v1_1/demo/image/upload")
     assert "authorization" not in request.headers
     fields = fields_of(request)
     signature, key, timestamp = fields.pop("signature"), fields.pop("api_key"), fields.pop("timestamp")
     assert before <= int(timestamp) <= time.time()
-    expected = of_the_package({**EVERY_PARAM, "public_id": "samples/dot"})
+    expected = of_the_package(EVERY_PARAM)
     expected.pop("timestamp")
     loose = {"responsive_breakpoints"}
     assert {name: text for name, text in fields.items() if name not in loose} == {

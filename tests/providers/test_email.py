@@ -482,7 +482,7 @@ def test_timeout_while_a_large_message_is_not_read(scripted: Callable[..., Scrip
     started = time.monotonic()
     reply = send(server.port, attachments=files, seconds=RESERVE + 2.0)
     assert (reply.body["code"], reply.body["retryable"]) == ("upstream_timeout", True)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 3  # which is when the server would go on
 
 
 def test_no_time_left(scripted: Callable[..., ScriptedServer]) -> None:

@@ -18,6 +18,12 @@ from tests.support.aws import Secrets
 from tests.support.calls import RESERVE, Response, post
 from tests.support.upstream import Reply, Request, Upstream, refused_url
 
+JUDGE = {
+    "kind": "script",
+    "name": "by a Google that takes no token but those that it gave for a JWT with the key's RSA signature",
+    "fixture": "google",
+}
+
 ID = "1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms"
 EMAIL = "sheets@example-project.iam.gserviceaccount.com"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -93,6 +99,9 @@ def answered(request: Request) -> Reply:
         ("", SHEET),
     ]  # fmt: skip
     return token(request) or script.json(next(answer for kind, answer in kinds if kind in request.path))
+
+
+EXAMPLE = answered
 
 
 class Google:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from functions.llama_parse.names import ALWAYS, GONE, MOVED, READ, V2
+from functions.llama_parse.names import ALWAYS, GONE, MOVED, READ, TIERS, V2
 from functions.llama_parse.options import Handling
 from functions.llama_parse.provider import provider
 from tests.support import upstream as script
@@ -18,6 +18,8 @@ from tests.support.calls import RESERVE, Response, post
 from tests.support.contract_peer import ContractPeer
 from tests.support.forms import Part, parts
 from tests.support.upstream import LOOPBACK, Reply, Request, Upstream, hosts_looked_up, refused_url
+
+JUDGE = {"kind": "contract", "name": "llama_parse/openapi-2026-08.yaml", "fixture": "llama"}
 
 SETUP = {"api_key": "llx-0123456789abcdef"}
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\nbinary \x00 bytes"
@@ -45,6 +47,7 @@ def answered(request: Request) -> Reply:
     return script.json(found(form="markdown" if form == "markdown" else "text"))
 
 
+EXAMPLE = answered
 FIXED = frozenset({"id", "status"})
 
 
@@ -386,6 +389,46 @@ EVERY_OPTION: dict[str, tuple[Any, dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def _beside(name: str) -> dict[str, Any]:
+    """Give what a call needs so that an option of v1 means something, over what the example call has."""
+    return {"tier": None, "result_type": "text"} if name in TIERS else {}
+
+
+OTHER_VALUES: dict[str, Any] = {
+    "parse.file": base64.b64encode(b"Another text").decode(),
+    "parse.tier": "agentic",
+    **{
+        f"{method}.{name}": value
+        for method in ("parse", "submit")
+        for name, value in {"target_pages": "2-3", "params": {"language": "de"}}.items()
+    },
+    "submit.filename": ({"file": FILE}, "week.pdf"),
+    **{f"parse.params.{name}": (_beside(name), value) for name, (value, _) in EVERY_OPTION.items()},
+    **{
+        f"submit.params.{name}": ({"tier": None, "target_pages": None}, value)
+        for name, (value, _) in EVERY_OPTION.items()
+    },
+    "parse.params.result_type": ({"result_type": None}, "markdown"),
+    "parse.params.split_by_page": False,
+    "parse.params.page_separator": ({"params": {"split_by_page": False}}, "***"),
+    "parse.params.check_interval": 0.1,
+    "parse.params.max_timeout": 9,
+    **{
+        f"{method}.params.{name}": value
+        for method in ("parse", "submit")
+        for name, value in {
+            "project_id": "prj-1", "organization_id": "org-1", "num_workers": 2, "verbose": True,
+            "show_progress": True, "ignore_errors": True,
+        }.items()
+    },
+}  # fmt: skip
+OF_THE_ANSWER = {"result.split_by_page", "parse.params.split_by_page", "parse.params.page_separator"}
+OF_THE_WAIT = {
+    "parse.params.check_interval": "test_a_job_that_takes_longer_is_gone_on_with_by_its_id",
+    "parse.params.max_timeout": "test_nobody_waits_longer_than_asked_for",
+}
+
+
 def test_every_option_is_tried() -> None:
     assert EVERY_OPTION.keys() == MOVED.keys() | READ | V2 | {*ALWAYS}
     assert not EVERY_OPTION.keys() & (GONE.keys() | Handling.model_fields.keys())
@@ -415,10 +458,10 @@ def test_each_option_reaches_its_place(llama: ContractPeer, where: str) -> None:
         assert llama.last.json() == {**DEFAULT, "source_url": URL, **sent}, name
 
 
-def test_the_options_of_the_call_go_before_those_of_the_setup_and_arguments_before_both(fake: Upstream) -> None:
+def test_the_options_of_the_call_and_its_arguments_go_before_those_of_the_setup(fake: Upstream) -> None:
     fake.replies(script.json(job()))
     of_setup = {"tier": "agentic", "language": "de", "annotate_links": True, "parsing_instruction": "Mind it."}
-    of_call = {"tier": "fast", "language": ["fr", "en"], "output_options": {"markdown": {"inline_images": True}}}
+    of_call = {"language": ["fr", "en"], "output_options": {"markdown": {"inline_images": True}}}
     call("submit", file=URL, setup={"params": of_setup}, params=of_call, tier="agentic_plus", prompt="No, this.")
     assert fake.last.json() == {
         "tier": "agentic_plus",
@@ -428,6 +471,41 @@ def test_the_options_of_the_call_go_before_those_of_the_setup_and_arguments_befo
         "output_options": {"markdown": {"inline_images": True, "annotate_links": True}},
         "agentic_options": {"custom_prompt": "No, this."},
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"tier": "agentic", "params": {"fast_mode": True}}, "tier"),
+        ({"version": "2026-06-15", "params": {"version": "latest"}}, "version"),
+        ({"target_pages": "1", "params": {"target_pages": "0"}}, "target_pages"),
+        ({"max_pages": 1, "params": {"page_ranges": {"max_pages": 2}}}, "max_pages"),
+        ({"prompt": "This.", "params": {"system_prompt": "That."}}, "prompt"),
+        ({"prompt": "This.", "params": {"agentic_options": {"custom_prompt": "That."}}}, "prompt"),
+        ({"result_type": "text", "params": {"result_type": "markdown"}}, "result_type"),
+    ],
+)
+def test_what_is_said_twice_is_refused(fake: Upstream, arguments: dict[str, Any], name: str) -> None:
+    reply = call("parse", **arguments)
+    assert (reply.status, reply.body["detail"]) == (422, f"arguments: {name} is in params too; say it once.")
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"file": URL, "filename": "week.pdf"}, "filename is for a file that is sent; leave it out beside a URL."),
+        *(
+            ({"params": {name: value}}, f"{name} in params is for parse and result; submit gives no text.")
+            for name, value in {"result_type": "text", "split_by_page": False, "page_separator": "*",
+                                "check_interval": 1, "max_timeout": 9}.items()
+        ),
+    ],
+)  # fmt: skip
+def test_what_submit_could_do_nothing_with_is_refused(fake: Upstream, arguments: dict[str, Any], why: str) -> None:
+    reply = call("submit", **arguments)
+    assert (reply.status, reply.body["detail"]) == (422, f"arguments: {why}")
+    assert fake.requests == []
 
 
 @pytest.mark.parametrize(
@@ -481,7 +559,7 @@ def test_an_option_that_is_gone_and_asks_for_nothing_is_left_out(fake: Upstream)
     ],
 )  # fmt: skip
 def test_an_option_that_does_not_fit_is_refused(fake: Upstream, params: dict[str, Any], place: str) -> None:
-    reply = call("submit", params=params)
+    reply = call("parse", params=params)
     assert (reply.status, reply.body["errors"][0]["loc"]) == (422, ["arguments", "params", place])
     assert fake.requests == []
 

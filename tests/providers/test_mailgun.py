@@ -21,6 +21,21 @@ JUDGE = {"kind": "contract", "name": "mailgun/openapi.yaml", "fixture": "contrac
 SETUP = {"api_key": "mailgun-key-0123456789"}
 LEAST = {"from": "ann@example.com", "to": "bob@example.org", "subject": "Hello", "text": "Dear Bob"}
 ANSWER = {"id": "<20301114.1@example.com>", "message": "Queued. Thank you."}
+EXAMPLE = script.json(ANSWER)
+_BY_TEMPLATE = {"html": None, "template": "weekly"}
+OTHER_VALUES = {
+    "send_email.from": "Bea Example <bea@example.com>",
+    "send_email.cc": ["carl@example.org"],
+    "send_email.bcc": ["carl@example.org"],
+    "send_email.reply_to": ["carl@example.org"],
+    "send_email.template": (_BY_TEMPLATE, "monthly"),
+    "send_email.template_variables": (_BY_TEMPLATE, {"name": "Bob"}),
+    "send_email.recipient_variables": {"bob@example.org": {"name": "Bob"}},
+    "send_email.attachments": [{"filename": "b.txt", "content": "YQ=="}],
+    "send_email.attachments.content": "YQ==",
+    "send_email.attachments.content_type": "text/plain",
+    "send_email.send_at": "2030-01-31T09:00:00+01:00",
+}
 NOT_FOUND = script.json({"message": "Domain not found: example.com"}, status=404)
 
 

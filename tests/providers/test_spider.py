@@ -10,7 +10,7 @@ import pytest
 from functions.spider.provider import provider
 from tests.support import upstream as script
 from tests.support.calls import RESERVE, Response, post
-from tests.support.upstream import Upstream, refused_url
+from tests.support.upstream import Reply, Request, Upstream, refused_url
 
 JUDGE = {"kind": "script", "fixture": "upstream"}
 
@@ -19,6 +19,21 @@ COSTS = {"ai_cost": 0, "bytes_transferred_cost": 0.00002, "compute_cost": 0.0000
 PAGE = {"url": "https://example.com/", "status": 200, "content": "# Example", "error": None, "costs": COSTS}
 FAILED = {"url": "https://example.com/gone", "status": 404, "content": "", "error": "not found", "costs": COSTS}
 ANSWER = [PAGE, FAILED]
+FORMS = {
+    "text/csv": "url,content\nhttps://example.com/,# Example\n",
+    "application/xml": "<pages><page>Example</page></pages>",
+    "application/jsonl": '{"url": "https://example.com/"}\n',
+}
+
+
+def answered(request: Request) -> Reply:
+    """Answer well, in the form that is asked for."""
+    kind = request.headers["content-type"]
+    return script.content(FORMS[kind].encode(), kind) if kind in FORMS else script.json(ANSWER)
+
+
+EXAMPLE = answered
+OTHER_VALUES = {"search.country": "de", "search.language": "de"}
 OUTPUT = [{**page, "title": None, "description": None} for page in ANSWER]
 
 # The least that each method takes, and what of it is sent.

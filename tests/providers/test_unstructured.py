@@ -14,7 +14,9 @@ from tests.support import upstream as script
 from tests.support.calls import RESERVE, Response, post
 from tests.support.contract_peer import ContractPeer
 from tests.support.forms import Part, parts
-from tests.support.upstream import LOOPBACK, Request, Upstream, hosts_looked_up, refused_url
+from tests.support.upstream import LOOPBACK, Reply, Request, Upstream, hosts_looked_up, refused_url
+
+JUDGE = {"kind": "contract", "name": "unstructured/openapi-1.0.48.json", "fixture": "unstructured"}
 
 SETUP = {"api_key": "unstructured-key-0123456789"}
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\nbinary \x00 bytes"
@@ -26,6 +28,16 @@ ELEMENT = {
 }
 ANSWER = [ELEMENT, {**ELEMENT, "type": "NarrativeText", "text": "Es geht um «Layout»."}]
 TABLE = "type,element_id,text\nTitle,6aa0,Layout Parser\n"
+
+
+def answered(request: Request) -> Reply:
+    """Answer well, in the form that is asked for."""
+    as_csv = request.headers["accept"] == "text/csv"
+    return script.content(TABLE.encode(), "text/csv") if as_csv else script.json(ANSWER)
+
+
+EXAMPLE = answered
+OTHER_VALUES = {"parse.file": base64.b64encode(b"Another text").decode()}
 
 
 @pytest.fixture
@@ -352,7 +364,7 @@ def test_a_server_by_name(monkeypatch: pytest.MonkeyPatch, server: str | None, h
         {"server": "free-api", "server_url": "https://a.example"},
         {"url_params": {"name": "a"}},
         {"timeout_ms": 10},
-        {"retry_config": {"strategy": "backoff"}},
+        {"retries": 3},
     ],
 )
 def test_a_setup_that_says_nothing_clear_is_refused(fake: Upstream, setup: dict[str, Any]) -> None:

@@ -135,6 +135,20 @@ def answered(request: Request) -> Reply:
 
 
 EXAMPLE = answered
+_NAMED = {"location": "London", "latitude": None, "longitude": None}
+_LOCATED = {"location": None, "latitude": 51.5, "longitude": -0.1}
+_POSTAL = {"location": None, "latitude": None, "longitude": None, "zip": "10115,DE"}
+OTHER_VALUES = {
+    f"{method}.{name}": value
+    for method in ("get", "forecast")
+    for name, value in {
+        "location": (_NAMED, "Paris"),
+        "latitude": (_LOCATED, 52.5),
+        "longitude": (_LOCATED, 13.4),
+        "zip": (_POSTAL, "20095,DE"),
+        "language": "de",
+    }.items()
+}
 
 TEXT = (
     "In London, the current weather is as follows:\n"

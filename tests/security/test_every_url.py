@@ -35,8 +35,15 @@ DENIED_HOSTS = [
 ]  # fmt: skip
 HOSTS = ("host", "hostname", "server")
 INSIDE = "https://inside.attacker.example.net/"  # which is looked up to a private address
-# What is named like a URL or a host and is none, with the reason.
-NEITHER: dict[str, str] = {}
+# What is named like a URL or a host and is none that is asked from here, with the reason.
+NEITHER = {
+    "cloudinary.sign_url": "says whether to sign one",
+    "unstructured.server": "one of two names, which the provider has the addresses of",
+    "spider.url": "Spider asks for it, from its own network",
+}
+# Files whose URL the service asks for, from its own network: there it may be larger than what goes through here. Nobody
+# here looks the host up, or connects to it; in all else such a file is a file.
+HANDED_OVER = {("cloudinary", "media_upload"), ("llama_parse", "parse"), ("llama_parse", "submit")}
 
 
 def places(model: type[BaseModel], value: Any, path: Path = ()) -> Iterator[tuple[Path, bool]]:
@@ -87,7 +94,9 @@ def cases() -> Iterator[tuple[Provider, Method, str, Path, bool]]:
             yield provider, method, "setup", path, is_file
 
 
-CASES = [case for case in cases() if f"{case[0].name}.{case[3][-1]}" not in NEITHER]
+FOUND = [case for case in cases() if f"{case[0].name}.{case[3][-1]}" not in NEITHER]
+FETCHED_BY_THE_SERVICE = [case for case in FOUND if case[4] and (case[0].name, case[1].name) in HANDED_OVER]
+CASES = [case for case in FOUND if case not in FETCHED_BY_THE_SERVICE]
 each = pytest.mark.parametrize(
     ("provider", "method", "part", "path", "is_file"),
     CASES,
@@ -113,9 +122,31 @@ def replaced(values: Any, path: Path, value: str) -> Any:
 
 
 def test_there_are_some() -> None:
+    named = {f"{provider.name}.{path[-1]}" for provider, _, _, path, _ in cases()}
+    assert named >= NEITHER.keys()
     found = {(case[0].name, case[1].name, ".".join(map(str, case[3]))) for case in CASES}
     assert {("email", "send", "attachments.0.content"), ("email", "send", "host")} <= found
     assert {("ffmpeg", "probe", "file"), ("ffmpeg", "bash_cmd", "file")} <= found
+
+
+@pytest.mark.parametrize(("provider", "method", "path"), [case[:2] + case[3:4] for case in FETCHED_BY_THE_SERVICE])
+def test_what_the_service_fetches_is_handed_over_and_nothing_else(
+    network: Network, monkeypatch: pytest.MonkeyPatch, provider: Provider, method: Method, path: Path
+) -> None:
+    monkeypatch.setenv(f"{provider.name.upper()}_BASE_URL", "https://api.example.com")
+    for value in [*DENIED, INSIDE]:
+        reply = given(provider, method, "arguments", path, value)
+        if value.startswith(("https://", "http://")):
+            sent = network.tls.requests.pop()
+            assert value.encode() in sent.body.replace(b"\\\\", b"\\"), value
+        else:
+            assert (reply.status, reply.body["errors"][0]["loc"][:2]) == (422, ["arguments", path[0]]), value
+    assert {*network.asked} == {"api.example.com"}
+    assert network.tls.requests == []
+
+
+def test_those_that_are_handed_over_are_there() -> None:
+    assert {(case[0].name, case[1].name) for case in FETCHED_BY_THE_SERVICE} == HANDED_OVER
 
 
 @each

@@ -14,13 +14,13 @@ KILLS = 50  # of each program
 ENDLESS = "ffmpeg -stream_loop 100 -i input.mp4 -vf scale=1920:1080,nlmeans -c:v libx264 -preset placebo output.mp4"
 
 
-def test_a_hundred_are_killed_at_the_deadline(program: str, scratch: Path, media: dict[str, bytes]) -> None:
-    began = time.monotonic()
+def test_fifty_are_killed_at_the_deadline(program: str, scratch: Path, media: dict[str, bytes]) -> None:
+    killed = 0
     with ThreadPoolExecutor(10) as pool:
-        replies = list(pool.map(lambda _: command(ENDLESS, media["mp4"], seconds=RESERVE + 1.0), range(KILLS)))
-    assert {(reply.status, reply.body["code"]) for reply in replies} == {(504, "deadline_exceeded")}
-    assert any("was stopped" in reply.body["detail"] for reply in replies)
-    assert time.monotonic() - began < 60
+        while killed < KILLS:  # a call that comes too late on a busy machine starts nothing, and counts for nothing
+            replies = list(pool.map(lambda _: command(ENDLESS, media["mp4"], seconds=RESERVE + 1.0), range(10)))
+            assert {(reply.status, reply.body["code"]) for reply in replies} == {(504, "deadline_exceeded")}
+            killed += sum("was stopped" in reply.body["detail"] for reply in replies)
     assert running(scratch) == []
     assert list(scratch.iterdir()) == []
 

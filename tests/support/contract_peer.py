@@ -206,7 +206,7 @@ def _located(error: ValidationError) -> str:
 
 @functools.cache
 def load_contract(specification: Path, in_body: tuple[str, ...] = ()) -> Contract:
-    """Read a vendor's file once a session: the largest takes more than a second."""
+    """Read a vendor's file once a process: the largest takes more than a second."""
     from openapi_core import Config, OpenAPI
 
     text = specification.read_text(encoding="utf-8")

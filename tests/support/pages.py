@@ -66,8 +66,12 @@ def commands(block: Block) -> list[Command]:
 
 
 def matches(shown: str, printed: str) -> bool:
-    """Say whether this was printed; `...` stands for anything, also for nothing and for several lines."""
-    pattern = ".*".join(re.escape(part) for part in re.split(r"\s*\.\.\.\s*", shown.strip()))
+    """Say whether this was printed.
+
+    `...` stands for anything, also for nothing and for several lines; `<word>` for a word without a dot.
+    """
+    parts = (re.split(r"<[a-z]+>", part) for part in re.split(r"\s*\.\.\.\s*", shown.strip()))
+    pattern = ".*".join(r"[\w-]+".join(map(re.escape, part)) for part in parts)
     return re.fullmatch(pattern, printed.strip(), re.DOTALL) is not None
 
 

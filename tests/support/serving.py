@@ -50,8 +50,11 @@ class Bundle:
 
 
 def environment(home: Path, **changes: str) -> dict[str, str]:
-    """Give this process's environment without what it says about AWS and the bundle, and with a store in `home`."""
-    told = re.compile(r"(AWS|INTEGRATIONS|POWERTOOLS)_|.*_(BASE_URL|API_KEY|APPLICATION_ID)$")
+    """Give this process's environment without what it says about AWS and the bundle, and with a store in `home`.
+
+    Nor what `make test` tells a make below it, which would then say which folder it enters.
+    """
+    told = re.compile(r"(AWS|INTEGRATIONS|POWERTOOLS)_|.*_(BASE_URL|API_KEY|APPLICATION_ID)$|(MAKE.*|MFLAGS)$")
     kept = {name: value for name, value in os.environ.items() if not told.match(name)}
     return {**kept, "INTEGRATIONS_HOME": str(home), **changes}
 

@@ -214,13 +214,15 @@ def _translated(title: str) -> Iterator[None]:
             cause = cause.__cause__ or cause.__context__
         if cause is not None:
             raise unverified(title) from None
-        unreachable = UpstreamUnreachable(f"No connection to {title} could be made.")
+        unreachable = UpstreamUnreachable(
+            f"No connection to {title} could be made; check the way there and the base URL, or call again."
+        )
         unreachable.nothing_sent = True
         raise unreachable from None
     except httpx.TimeoutException:
-        raise UpstreamTimeout(f"{title} did not answer in time.") from None
+        raise UpstreamTimeout(f"{title} did not answer in time; call again later, or ask for less.") from None
     except httpx.NetworkError:
-        raise UpstreamUnreachable(f"The connection to {title} broke.") from None
+        raise UpstreamUnreachable(f"The connection to {title} broke; call again.") from None
     except httpx.ProtocolError:
         raise UpstreamBadResponse(f"{title} broke off its answer or does not speak HTTP.") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
@@ -285,7 +287,7 @@ def _raise_for_status(response: httpx.Response, title: str) -> None:
         limited.quotas = quotas.read(response.headers)
         raise limited
     if status in _LATER or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise UpstreamError(f"{title} failed.", upstream_status=status, retry_after=after)
+        raise UpstreamError(f"{title} failed; call again later.", upstream_status=status, retry_after=after)
     raise UpstreamRejected(f"{title} refused the request; check the arguments.", upstream_status=status)
 
 

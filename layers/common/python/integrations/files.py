@@ -56,7 +56,7 @@ _Place = tuple[str | int, ...]
 
 
 def _checked(value: str) -> str:
-    if _is_url(value) or _OBJECT.fullmatch(value):
+    if is_url(value) or _OBJECT.fullmatch(value):
         return value
     if value.startswith("s3:"):
         raise PydanticCustomError("file", "Not the URL of an object: s3://BUCKET/KEY")
@@ -126,7 +126,7 @@ class Files:
         errors of `errors.py`.
         """
         at = ("arguments", *place)
-        if _is_url(value):
+        if is_url(value):
             return self._fetched(value, at, max_bytes)
         if found := _OBJECT.fullmatch(value):
             return self._stored(found["bucket"], found["key"], at, max_bytes)
@@ -267,7 +267,8 @@ def _joined(base: urls.Url, location: str, place: _Place) -> str:
         raise _at(place, UrlDenied, "url_denied", "Leads to what is not a URL") from None
 
 
-def _is_url(value: str) -> bool:
+def is_url(value: str) -> bool:
+    """Say whether a file is given by where it is on the web."""
     return value[:8].lower().startswith(("https://", "http://"))
 
 

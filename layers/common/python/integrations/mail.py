@@ -5,7 +5,6 @@ The grammar is narrower than RFC 5322: one address, with or without whose it is,
 
 import re
 import unicodedata
-from mimetypes import MimeTypes
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
@@ -45,12 +44,6 @@ def is_text(value: str) -> bool:
 def is_domain(value: str) -> bool:
     """Say whether it is a domain that mail is sent from or to, in ASCII."""
     return bool(_DOMAIN.fullmatch(value))
-
-
-def media_type_of(filename: str) -> str | None:
-    """Give what a file is by its name; nothing for a packed one, whose name tells of what is in it."""
-    guess, coding = MimeTypes().guess_type(filename)
-    return None if coding else guess
 
 
 def _mailbox(value: Any) -> Mailbox:

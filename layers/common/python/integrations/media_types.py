@@ -1,10 +1,12 @@
 """What kind of file a document is: by its name, by what came with it, else by its first bytes.
 
-The table is our own, because `mimetypes` reads what the machine has installed and knows other types in each Python.
+The table is our own, because `mimetypes` reads what the machine has installed and knows other types in each Python. A
+type that is not of a document is Python's own, without the machine's.
 Types are IANA's; signatures are those of the formats' specifications.
 """
 
 import re
+from mimetypes import MimeTypes
 from typing import NamedTuple
 
 from integrations.files import File
@@ -101,12 +103,23 @@ def named(file: File, name: str | None = None) -> Named:
     extension that says anything gets one, because services tell documents apart by it.
     """
     name = name or file.name or "document"
-    extension = name.rpartition(".")[2].lower()
-    if known := _BY_EXTENSION.get(extension):
+    if known := _of_document(name):
         return Named(name, known)
     came_with = file.media_type if file.media_type in _EXTENSIONS and file.media_type != PLAIN else None
     kind = came_with or _of_bytes(file.content)
     return Named(f"{name}.{_EXTENSIONS[kind]}" if kind in _EXTENSIONS else name, kind)
+
+
+def of_name(name: str) -> str | None:
+    """Give what a file is by its name alone; None for a packed one, whose name tells of what is in it."""
+    if known := _of_document(name):
+        return known
+    guess, coding = MimeTypes().guess_type(name)
+    return None if coding else guess
+
+
+def _of_document(name: str) -> str | None:
+    return _BY_EXTENSION.get(name.rpartition(".")[2].lower())
 
 
 def _of_bytes(content: bytes) -> str:

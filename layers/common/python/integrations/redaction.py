@@ -97,7 +97,9 @@ def forms(value: str) -> tuple[str, ...]:
             once = json.dumps(spelled, ensure_ascii=ascii_only)[1:-1]
             found.update((once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]))  # a log line holds JSON inside JSON
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            found.update(_base64_core(encode(b"\0" * shift + raw).decode(), shift) for shift in range(3))
+            cores = {_base64_core(encode(b"\0" * shift + raw).decode(), shift) for shift in range(3)}
+            # A header that a service repeats inside of a URL has its pluses and slashes encoded.
+            found |= {form for core in cores for form in (core, quote(core), quote(core, safe=""))}
     # The longest first, so that no form is masked in half by a shorter one.
     return tuple(sorted((form for form in found if len(form) >= _MIN_LENGTH), key=len, reverse=True))
 
