@@ -50,7 +50,7 @@ NOT_RUN = {
     ".venv/bin/python -m benchmarks.catalog": "it takes minutes; tests/test_benchmarks.py runs it in short",
     ".venv/sam/bin/sam deploy --guided": "it needs an AWS account",
     "make deploy-rehearsal": "it takes minutes, and the checks run it",
-    ".venv/bin/integrations doctor --stack integrations-prod": "tests/rehearsal/test_stacks.py runs it on a whole stack",
+    ".venv/bin/integrations doctor --stack integrations-prod": "tests/rehearsal/test_stacks.py runs it",
     ".venv/bin/integrations invoke wikipedia -a query=tea --stack integrations-prod": "the same",
 }
 # `make run` is running already: what it prints is compared with what that server has printed.
