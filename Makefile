@@ -23,7 +23,7 @@ SYNC := $(BIN)/uv pip sync --quiet --require-hashes
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(VENV)/.installed $(VENV)/sam/.installed $(VENV)/runtime/.installed ## Install everything that the other verbs need, into .venv
@@ -58,6 +58,11 @@ sam-local: setup ## Run `sam local` on every event, and compare its API with AWS
 		--parameter-overrides Architecture=$(MACHINE) >/dev/null
 	@BUILT_BUNDLE=.aws-sam/local $(WITH) $(BIN)/pytest -q tests/sam_local
 
+# Its tests build twice and deploy three times: `make test` goes without them.
+.PHONY: deploy-rehearsal
+deploy-rehearsal: setup $(VENV)/checkov/.installed ## Build, package, lint and deploy into an account on loopback, four minutes (needs Python 3.13)
+	@$(BIN)/pytest -q tests/rehearsal
+
 .PHONY: bench
 bench: setup ## Measure cold starts and warm calls, about six minutes (needs Python 3.13)
 	@$(BIN)/python -m benchmarks.cold_start
@@ -69,6 +74,7 @@ lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.
 	$(COMPILE) --upgrade requirements/uv.in -o requirements/uv.txt
 	$(COMPILE) --upgrade requirements/dev.in -o requirements/dev.txt
 	$(COMPILE) --upgrade requirements/sam.in -o requirements/sam.txt
+	$(COMPILE) --upgrade requirements/checkov.in -o requirements/checkov.txt
 	$(COMPILE) --upgrade requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt
 	$(COMPILE) --upgrade requirements/layer.in -c requirements/dev.txt -o layers/common/python/requirements.txt
 	$(COMPILE) --upgrade requirements/arxiv.in -c requirements/dev.txt -o functions/arxiv/requirements.txt
@@ -96,6 +102,11 @@ $(VENV)/.installed: $(BIN)/uv requirements/dev.txt pyproject.toml
 $(VENV)/sam/.installed: $(BIN)/uv requirements/sam.txt
 	@$(BIN)/uv venv --quiet --clear -p $(BIN)/python $(VENV)/sam
 	@$(SYNC) -p $(SAM)/python requirements/sam.txt
+	@touch $@
+
+$(VENV)/checkov/.installed: $(BIN)/uv requirements/checkov.txt
+	@$(BIN)/uv venv --quiet --clear -p $(BIN)/python $(VENV)/checkov
+	@$(SYNC) -p $(VENV)/checkov/bin/python requirements/checkov.txt
 	@touch $@
 
 # What Lambda's own Python has beside its standard library. Not an environment but a folder of wheels for 3.13, so

@@ -41,10 +41,10 @@ class _Context:
 def processor(setting: Setting, function: Function, event: Any, calls: int) -> dict[str, float]:
     """Give the processor time of a start with its first call, and of a warm call, in ms, and the peak memory in MB."""
     with setting.start(function) as runtime:
-        runtime.call(event)
+        settings.answered(runtime, event)
         start = runtime.cpu_seconds()
         for _ in range(calls):
-            runtime.call(event)
+            settings.answered(runtime, event)
         warm = (runtime.cpu_seconds() - start) / calls
         return {
             "start_processor_ms": round(start * 1000, 1),

@@ -93,6 +93,7 @@ class BuiltFunctions:
         layers = [
             self._folder / self._template["Resources"][layer["Ref"]]["Properties"]["ContentUri"] / "python"
             for layer in properties.get("Layers", [])
+            if "Ref" in layer  # and not one of the operators' own, which a parameter may name
         ]
         lambdas = variables(function.name, code, [*layers, RUNTIME], function.memory)
         handler = f"{function.module.rpartition('.')[2]}.{function.attribute}"

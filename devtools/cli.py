@@ -175,6 +175,7 @@ def asl(call: str) -> None:
         "integrations invoke wikipedia.search -a query='Ada Lovelace' -a limit=1",
         "integrations invoke algolia -e events/algolia.search.json -a 'query=\"2024\"'",
         "INTEGRATIONS_API_KEY=id.secret integrations invoke wikipedia -a query=tea --url http://127.0.0.1:8000",
+        "integrations invoke wikipedia -a query=tea --stack integrations-prod",
     ),
 )
 @click.argument("call", metavar="PROVIDER[.METHOD]")
@@ -189,9 +190,15 @@ def asl(call: str) -> None:
 )
 @click.option("--connection", metavar="NAME", help="The stored connection to use, instead of `default`.")
 @click.option("--url", metavar="URL", help="Call a running server or a deployed API; the key is INTEGRATIONS_API_KEY.")
+@click.option("--stack", metavar="NAME", help="Call a deployed stack.")
 @_told
 def invoke(
-    call: str, pairs: tuple[str, ...], event_file: BinaryIO | None, connection: str | None, url: str | None
+    call: str,
+    pairs: tuple[str, ...],
+    event_file: BinaryIO | None,
+    connection: str | None,
+    url: str | None,
+    stack: str | None,
 ) -> None:
     """Call a method and print its output.
 
@@ -199,14 +206,24 @@ def invoke(
     is text. KEY=@FILE takes the text of a file, or the base64 of one that is not text; text that starts with an @
     stands in double quotes.
 
+    --stack calls the stack's API where INTEGRATIONS_API_KEY holds a key for it. Without one it invokes the provider's
+    function, for which the credentials of the AWS command line must allow lambda:InvokeFunction.
+
     Without a METHOD the provider's default one is called. The output goes to standard output; a failure is printed to
     standard error as a problem, and the exit code is 1.
     """
     from devtools import invocation
 
+    if url and stack:
+        raise UsageError("--url and --stack name two places for one call; give one of them.")
     out = take_stdout()
     asked = invocation.read_call(call, pairs, event_file.read() if event_file else None, connection)
-    outcome = invocation.over_http(url, asked) if url else invocation.in_process(asked)
+    if stack:
+        from devtools.stack_call import to_stack
+
+        outcome = to_stack(stack, asked)
+    else:
+        outcome = invocation.over_http(url, asked) if url else invocation.in_process(asked)
     print(outcome.text, file=sys.stderr if outcome.failed else out, flush=True)
     sys.exit(1 if outcome.failed else 0)
 
@@ -390,21 +407,24 @@ def revoke_key(key_id: str, stack: str | None) -> None:
     click.echo(f"Revoked {key_id}.")
 
 
-@main.command()
+@main.command(epilog=_examples("integrations doctor", "integrations doctor --stack integrations-prod"))
+@click.option("--stack", metavar="NAME", help="Check a deployed stack, instead of this machine.")
 @_told
-def doctor() -> None:
+def doctor(stack: str | None) -> None:
     """Check that what the project needs is there, and say how to get what is not.
 
-    Ends with 1 only when `make run` or `make test` would fail.
+    Ends with 1 only when `make run` or `make test` would fail, or callers of the stack.
     """
-    from devtools.doctor import examine
+    from devtools import doctor as local
+    from devtools import stack_doctor
 
-    findings = list(examine())
+    findings = list(stack_doctor.examine(stack) if stack else local.examine())
     for finding in findings:
         mark, remedy = ("missing", f": {finding.remedy}") if finding.remedy else ("ok", "")
         click.echo(f"{mark:8}{finding.what}{remedy}")
     if any(finding.remedy and finding.needed for finding in findings):
-        raise CommandError("Something that `make run` or `make test` needs is missing.")
+        needing = f"callers of the stack {stack} need" if stack else "`make run` or `make test` needs"
+        raise CommandError(f"Something that {needing} is missing.")
 
 
 if __name__ == "__main__":

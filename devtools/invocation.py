@@ -98,8 +98,8 @@ def in_process(call: Call) -> Outcome:
     try:
         output = Functions().run(route.function, call.event)
     except IntegrationError as error:
-        return Outcome(_pretty(error.problem), failed=True)
-    return Outcome(_pretty(output), failed=False)
+        return Outcome(pretty(error.problem), failed=True)
+    return Outcome(pretty(output), failed=False)
 
 
 def _prepare(call: Call) -> None:
@@ -118,6 +118,11 @@ def over_http(url: str, call: Call) -> Outcome:
     key = os.environ.get(API_KEY)
     if not key:
         raise UsageError(f"--url needs an API key: set {API_KEY} to ID.SECRET, as `serve` or `keys create` printed it.")
+    return post(url, key, call)
+
+
+def post(url: str, key: str, call: Call) -> Outcome:
+    """Post the call with this key to the server at `url`. Raise CommandError where it does not answer."""
     body = dict(call.event)
     method = body.pop("method", None)
     address = "/".join([url.rstrip("/"), "execute", call.provider, *([method] if method else [])])
@@ -125,14 +130,15 @@ def over_http(url: str, call: Call) -> Outcome:
         response = httpx.post(address, json=body, headers={"x-api-key": key}, timeout=HTTP_TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandError(
-            f"{url} did not answer ({type(error).__name__}); is it the address that `serve` prints?"
+            f"{url} did not answer ({type(error).__name__}); is it what `serve` prints, or a stack's ApiUrl?"
         ) from None
     try:
-        text = _pretty(response.json())
+        text = pretty(response.json())
     except ValueError:
         text = response.text
     return Outcome(text, failed=not response.is_success)
 
 
-def _pretty(data: Any) -> str:
+def pretty(data: Any) -> str:
+    """Write JSON as a person reads it."""
     return json.dumps(data, indent=2, ensure_ascii=False)

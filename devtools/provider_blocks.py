@@ -94,10 +94,11 @@ def _properties(provider: Provider) -> Block:
     if _has_files(provider):
         variables["INTEGRATIONS_BUCKET"] = _Tag("Ref", "FilesBucket")
         statements.append(_READ_AND_WRITE_OBJECTS)
+    authorities = [_Tag("Ref", "CertificateAuthorities"), _Tag("Ref", "AWS::NoValue")]
     dead_letters = {"Type": "SQS", "Destination": _Tag("GetAtt", "DeadLetterQueue.Arn")}
     return {
         "CodeUri": f"functions/{name}/",
-        "Layers": _Line([_Tag("Ref", "CommonLayer")]),
+        "Layers": _Line([_Tag("Ref", "CommonLayer"), _Tag("If", ["HasCertificateAuthorities", *authorities])]),
         "ReservedConcurrentExecutions": _Tag("If", ["HasReservedConcurrency", *concurrency]),
         "Environment": {"Variables": variables},
         "Policies": [{"Statement": statements}],

@@ -573,6 +573,20 @@ def test_a_certificate_of_ones_own_authority(
         assert read() == "tea"
 
 
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_authorities_that_cannot_be_read_are_told(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    path = tmp_path / "authorities.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("INTEGRATIONS_CA_FILE", str(path))
+    egress.close_clients()
+    with pytest.raises(Misconfigured, match="parameter CertificateAuthorities"):
+        read()
+    assert upstream.requests == []
+
+
 def test_a_certificate_for_another_name(
     certificate_authority: "trustme.CA", certificate_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,15 +23,15 @@ from moto import mock_aws
 
 from devtools import dashboard
 from devtools.canary import ROLLBACK_ALARMS, variant
+from devtools.error_tree import groups
 from devtools.errors import CommandError
-from devtools.pages.errors import groups
 from devtools.project import load_provider, provider_names
 from functions.authorizer import app
 from tests.support.aws import Secrets
 from tests.support.calls import post
 from tests.support.pages import blocks, links
 from tests.support.sample import provider as sample
-from tests.support.stack import ROOT, Stack, Template, translated
+from tests.support.stack import ROOT, Stack, Template, translate
 from tests.support.upstream import Reply, Request, Upstream
 from tests.support.upstream import json as answer
 
@@ -464,7 +464,7 @@ def test_a_change_of_the_layer_alone_publishes_every_provider_anew(canary: Templ
     changed = tmp_path / "template.yaml"
     text = (ROOT / "template.canary.yaml").read_text()
     changed.write_text(text.replace("ContentUri: layers/common/python/", "ContentUri: layers/common/changed/"))
-    before, after = versions(canary), versions(translated(changed, DeploymentPreference="AllAtOnce"))
+    before, after = versions(canary), versions(translate(changed, DeploymentPreference="AllAtOnce"))
     assert len(before) == len(after) == len(PROVIDERS) + 2
     # The two functions that are no provider have no layer.
     assert {re.sub(r"Version\w+$", "", name) for name in before & after} == {"AuthorizerFunction", "RegistryFunction"}

@@ -22,6 +22,7 @@ from tests.support import mail
 from tests.support import upstream as reply
 from tests.support.artifact import Artifact, build
 from tests.support.aws import Secrets
+from tests.support.code_findings import bytecode
 from tests.support.keys import Headers, wrong_keys
 from tests.support.stack import ROOT
 from tests.support.upstream import LOOPBACK, Request, Upstream, server_context
@@ -31,35 +32,9 @@ EVENTS = sorted(path.stem for path in ROOT.glob("events/*.json"))
 OVER_HTTP = [name for name in EVENTS if load_provider(name.partition(".")[0]).base_urls]
 MEGABYTE = 1_000_000
 
-# Run by Lambda's Python, whose magic number and source hashes it compares with.
-CHECK_BYTECODE = """
-import importlib.util, json, pathlib, sys
-bad, good = [], 0
-for source in pathlib.Path(sys.argv[1]).rglob("*.py"):
-    compiled = pathlib.Path(importlib.util.cache_from_source(source))
-    expected = importlib.util.MAGIC_NUMBER + b"\\1\\0\\0\\0" + importlib.util.source_hash(source.read_bytes())
-    if compiled.is_file() and compiled.read_bytes()[:16] == expected:
-        good += 1
-    else:
-        bad.append(str(source))
-print(json.dumps([bad, good]))
-"""
-
 
 def function_name(provider: str) -> str:
     return "".join(word.capitalize() for word in provider.split("_")) + "Function"
-
-
-def bytecode(artifact: Artifact, name: str) -> tuple[list[str], int]:
-    """Give the sources without valid unchecked bytecode, and how many have it."""
-    done = subprocess.run(
-        [artifact.python, "-I", "-c", CHECK_BYTECODE, artifact.code[name]],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    bad, good = json.loads(done.stdout)
-    return bad, good
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -79,7 +54,7 @@ def test_every_source_has_bytecode_that_lambda_takes_without_looking_at_it(
     artifact: Artifact,
 ) -> None:
     for name in artifact.code:
-        bad, good = bytecode(artifact, name)
+        bad, good = bytecode(artifact.python, artifact.code[name])
         assert bad == []
         assert good > 0
 
@@ -93,7 +68,7 @@ def test_bytecode_that_is_checked_or_stale_would_be_noticed(artifact: Artifact, 
         compile_with(artifact.python, folder / f"{name}.py", mode)
     compile_with(artifact.python, folder / "right.py", "unchecked-hash")
     (folder / "stale.py").write_text("value = 2\n")
-    bad, good = bytecode(Artifact(artifact.python, {"Code": folder}, {}), "Code")
+    bad, good = bytecode(artifact.python, folder)
     assert sorted(Path(path).stem for path in bad) == ["checked", "missing", "stale"]
     assert good == 1
 

@@ -59,6 +59,9 @@ NOT_RUN = {
     ".venv/sam/bin/sam deploy --parameter-overrides EnableStateMachines=true": "it needs an AWS account",
     ".venv/sam/bin/sam deploy --parameter-overrides EnableStateMachines=true "
     "'ResearchSchedule=\"cron(0 6 * * ? *)\"' 'ResearchQuery=\"green tea\"'": "it needs an AWS account",
+    "make deploy-rehearsal": "it takes minutes, and the checks run it",
+    ".venv/bin/integrations doctor --stack integrations-prod": "tests/rehearsal/test_stacks.py runs it",
+    ".venv/bin/integrations invoke wikipedia -a query=tea --stack integrations-prod": "the same",
 }
 # The pages whose commands another verb runs.
 RUN_ELSEWHERE = {"docs/sam-local.md": "tests/sam_local/test_page.py, which needs a container engine"}

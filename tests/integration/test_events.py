@@ -11,12 +11,12 @@ from typing import Any
 import boto3
 import pytest
 
+from devtools.runtime_api import Environment as Function
 from devtools.template import parse
 from tests.support import upstream as reply
 from tests.support.artifact import Artifact
 from tests.support.aws import Secrets
 from tests.support.lambda_api import LambdaApi
-from tests.support.runtime_api import Function
 from tests.support.searches import wiki
 from tests.support.stack import ROOT
 from tests.support.upstream import Upstream

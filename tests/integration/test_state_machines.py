@@ -13,13 +13,14 @@ import trustme
 
 from devtools.asl import states
 from devtools.project import find_method
+from devtools.runtime_api import Environment as Function
+from devtools.runtime_api import Result
 from tests.support import mail
 from tests.support import upstream as reply
 from tests.support.artifact import Artifact
 from tests.support.aws import Secrets
 from tests.support.lambda_api import Hang, LambdaApi, failing, throttled
 from tests.support.processes import free_port
-from tests.support.runtime_api import Function, Result
 from tests.support.searches import feed, wiki
 from tests.support.stack import ROOT, Template
 from tests.support.state_machines import Execution, Interpreter, changed, filled, machine

@@ -44,7 +44,8 @@ class Artifact:
     def function(self, name: str, log: Path, **environment: str) -> Environment:
         """Run a function as it was uploaded: its handler on its code, its layers and Lambda's own packages."""
         properties = self.resources[name]["Properties"]
-        layers = [self.code[layer["Ref"]] / "python" for layer in properties.get("Layers", [])]
+        # A layer of the operators' own, which a parameter may name, is not among what is uploaded.
+        layers = [self.code[layer["Ref"]] / "python" for layer in properties.get("Layers", []) if "Ref" in layer]
         code = self.code[name]
         return Environment(
             properties.get("Handler", "provider.handler"),
@@ -68,45 +69,52 @@ def lambda_python() -> str:
     return found.stdout.strip()
 
 
-def build(folder: Path) -> Path:
-    """Run `sam build` on a copy of the sources in this folder, and give the folder of what was built."""
+def build(folder: Path, architecture: str = ARCHITECTURE, *, of: Path = ROOT, only: str | None = None) -> Path:
+    """Run `sam build` on a copy of the sources of a checkout, and give the folder of what was built.
+
+    With `only` it is one resource of the template that is built.
+    """
     sam = sam_tool("sam")
     lambda_python()
     for name in SOURCES:
-        source = ROOT / name
+        source = of / name
         if source.is_dir():
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / name)
-    _run(
-        [sam, "build", "--parallel", "--parameter-overrides", f"Architecture={ARCHITECTURE}"],
-        folder,
-    )
+    what = [only] if only else ["--parallel"]
+    run([sam, "build", *what, "--parameter-overrides", f"Architecture={architecture}"], folder)
     return folder / BUILT
 
 
 def package(built: Path, endpoint: str, destination: Path) -> dict[str, Any]:
     """Run `sam package` on what was built, and give the resources of the template that it writes."""
-    environment = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
-    }
     packaged = destination / "packaged.json"
-    _run(
+    run(
         [
             *(sam_tool("sam"), "package", "--template-file", built / "template.yaml"),
             *("--s3-bucket", BUCKET, "--use-json", "--output-template-file", packaged),
         ],
         destination,
-        **environment,
+        **account(endpoint),
     )
     resources: dict[str, Any] = yaml.safe_load(packaged.read_text())["Resources"]
     return resources
 
 
-def _run(argv: list[str | Path], folder: Path, **environment: str) -> None:
+def account(endpoint: str) -> dict[str, str]:
+    """Give the variables that lead the tools to an AWS at this address."""
+    return {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+
+
+def run(argv: list[str | Path], folder: Path, **environment: str) -> str:
+    """Run a program of the SAM tools to its end in this folder, and give what it printed."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     # SAM keeps a file about itself in the home folder, unless it is told of another place.
     own = {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(folder / ".sam")}
@@ -119,6 +127,7 @@ def _run(argv: list[str | Path], folder: Path, **environment: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @contextmanager
@@ -183,12 +192,12 @@ def _uploaded(built: Path, folder: Path) -> None:
             if uri := properties.get("CodeUri") or properties.get("ContentUri"):
                 zipped = folder / f"{name}.zip"
                 client.download_file(BUCKET, uri.removeprefix(f"s3://{BUCKET}/"), zipped)
-                _unzip(zipped, folder / "code" / name)
+                unzip(zipped, folder / "code" / name)
                 zipped.unlink()
     (folder / "resources.json").write_text(json.dumps(resources))
 
 
-def _unzip(zipped: Path, folder: Path) -> None:
+def unzip(zipped: Path, folder: Path) -> None:
     """Unzip as Lambda does, with the permissions that the zip holds."""
     with zipfile.ZipFile(zipped) as archive:
         for entry in archive.infolist():

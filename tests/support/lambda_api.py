@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from tests.support.runtime_api import Result
+from devtools.runtime_api import Result
 
 Invoke = Callable[[Any], Result]
 

@@ -21,7 +21,6 @@ PSEUDO_PARAMETERS = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",
     "AWS::Region": "us-east-1",
-    "AWS::StackName": "stack",
     "AWS::URLSuffix": "amazonaws.com",
 }
 ABSENT = object()
@@ -55,18 +54,18 @@ class Template:
     written: dict[str, Any]
     translated: dict[str, Any]
 
-    def deployed(self, **parameters: str) -> Stack:
-        """Work out the stack for these parameters; the others keep their defaults."""
-        return _Evaluation(self.translated, self.written["Parameters"], parameters).stack()
+    def deployed(self, *, named: str = "stack", **parameters: str) -> Stack:
+        """Work out the stack of this name for these parameters; the others keep their defaults."""
+        return _Evaluation(self.translated, self.written["Parameters"], parameters, named).stack()
 
 
 class _Evaluation:
-    def __init__(self, template: dict[str, Any], declared: dict[str, Any], given: dict[str, str]) -> None:
+    def __init__(self, template: dict[str, Any], declared: dict[str, Any], given: dict[str, str], named: str) -> None:
         unknown = given.keys() - declared.keys()
         assert not unknown, f"template.yaml declares no parameter {unknown}"
         self._template = template
         self._values = {name: parameter["Default"] for name, parameter in declared.items()}
-        self._values |= given | PSEUDO_PARAMETERS
+        self._values |= given | PSEUDO_PARAMETERS | {"AWS::StackName": named}
 
     def stack(self) -> Stack:
         return Stack(*(self._existing(section) for section in ("Resources", "Outputs")))
@@ -128,18 +127,21 @@ def sam_tool(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def template() -> Template:
-    """template.yaml, translated by the SAM tools without an AWS account."""
-    return translated(ROOT / "template.yaml")
+    """template.yaml, translated."""
+    return translate(ROOT / "template.yaml")
 
 
 @pytest.fixture(scope="session")
 def canary() -> Template:
     """template.canary.yaml, translated as a deployment by Linear10PercentEvery1Minute would be."""
-    return translated(ROOT / "template.canary.yaml", DeploymentPreference="Linear10PercentEvery1Minute")
+    return translate(ROOT / "template.canary.yaml", DeploymentPreference="Linear10PercentEvery1Minute")
 
 
-def translated(path: Path, **resolved: str) -> Template:
-    """Translate a template; `resolved` are the parameters that SAM works out itself."""
+def translate(path: Path, **resolved: str) -> Template:
+    """Translate a template by the SAM tools, without an AWS account. What is packaged already stays where it is.
+
+    `resolved` are the parameters that SAM works out itself.
+    """
     given = [f"{name}={value}" for name, value in resolved.items()]
     done = subprocess.run(
         [sam_tool("python"), ROOT / "tests/support/translate.py", path, *given],

@@ -29,13 +29,14 @@ def main(path: str, *given: str) -> None:
         del parameter["Default"]
     values = dict(value.split("=", 1) for value in given)
     translated = Translator({}, Parser()).translate(packaged, parameter_values=values)
+    translated["Parameters"] = template["Parameters"]
     json.dump({"template": template, "translated": translated}, sys.stdout)
 
 
 def _upload(properties: dict[str, Any]) -> None:
     """Name a place in S3 for code and definitions that lie here: the translator takes no paths."""
     for name in CODE_PROPERTIES:
-        if name in properties:
+        if not properties.get(name, "s3://").startswith("s3://"):
             properties[name] = f"s3://bucket/{properties[name]}"
 
 

@@ -365,7 +365,8 @@ _tls_contexts: dict[tuple[str | None, str | None], ssl.SSLContext] = {}
 def tls_context(protocol: str | None) -> ssl.SSLContext:
     """Give the one TLS context of a protocol by ALPN, or of all that have no name there.
 
-    The build puts the authorities into a folder by hash, which opens 13 ms sooner.
+    The build puts the authorities into a folder by hash, which opens 13 ms sooner. Raise Misconfigured where the
+    operators' own authorities cannot be read: calls would else fail later, and for no reason that is seen.
     """
     extra = os.environ.get("INTEGRATIONS_CA_FILE")
     if (extra, protocol) not in _tls_contexts:
@@ -378,7 +379,13 @@ def tls_context(protocol: str | None) -> ssl.SSLContext:
 
             context.load_verify_locations(cafile=certifi.where())
         if extra:
-            context.load_verify_locations(cafile=extra)
+            try:
+                context.load_verify_locations(cafile=extra)
+            except OSError:  # which an SSLError is, too
+                raise Misconfigured(
+                    "INTEGRATIONS_CA_FILE names no file of certificate authorities in PEM; "
+                    "in AWS it is authorities.pem of the layer that the stack's parameter CertificateAuthorities names."
+                ) from None
         if protocol:
             context.set_alpn_protocols([protocol])
         _tls_contexts[extra, protocol] = context
