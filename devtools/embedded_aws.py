@@ -47,6 +47,7 @@ class EmbeddedAws:
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._moto = DomainDispatcherApplication(create_backend_app)
+        self._names = names
         self._server = make_server(LOOPBACK, 0, self._guarded, threaded=True)
         self.url = f"http://{LOOPBACK}:{self._server.server_port}"
         self._requests = threading.Lock()
@@ -54,7 +55,6 @@ class EmbeddedAws:
         session = boto3.Session("local", "local", region_name=REGION)  # moto takes any key
         self._client = session.client("secretsmanager", endpoint_url=self.url)
         session.client("s3", endpoint_url=self.url).create_bucket(Bucket=BUCKET)
-        self._names = names
         self._store = store
         self._on_change = on_change
         self._run_keys = dict([keys.record(run_key)]) if run_key else {}
