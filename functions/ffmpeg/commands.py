@@ -6,7 +6,7 @@ One input, whatever plain name it has, and one output, a plain name that ends in
 one of the lists below, its value fits the rule that stands there, and everything else is refused before anything runs.
 There never is a shell: the text is split as one would, and each word is checked and handed over as it is.
 
-The lists are in options.py, filters.py and formats.py.
+The lists are in options.py, filterlist.py and formats.py.
 """
 
 import contextlib
@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from functions.ffmpeg.formats import FORMATS, INPUT_EXTENSIONS
-from functions.ffmpeg.options import INPUT, OUTPUT, RENAMED, WHOLE, Rule
+from functions.ffmpeg.options import INPUT, OUTPUT, RENAMED, WHOLE
 from functions.ffmpeg.refusal import Refused
+from functions.ffmpeg.rules import Rule
 from integrations.errors import CommandDenied
 
 LONGEST_COMMAND = 8192  # characters
@@ -45,6 +46,8 @@ def parse(text: str) -> Command:
     words = _words(text)
     if words[:1] != ["ffmpeg"]:
         raise _denied(1, 'a command begins with "ffmpeg", without a path')
+    if words[-1] == "-y":
+        words.pop()  # it may come last, and every run has it
     if len(words) < 4 or words[-1].startswith("-"):
         raise _denied(max(len(words), 1), "a command is: ffmpeg -i INPUT OUTPUT, with options before INPUT and OUTPUT")
     before: list[str] = []
@@ -83,12 +86,12 @@ def _at(word: int) -> Iterator[None]:
 
 
 def _words(text: str) -> list[str]:
-    """Split as a shell would, without being one: a backslash before the end of a line joins the lines."""
-    text = re.sub(r"\\\r?\n", " ", text).strip()
+    """Split as a shell would, without being one. Lines are joined, with or without a backslash at their ends."""
+    text = re.sub(r"\\?\r?\n|\t", " ", text).strip()
     if len(text) > LONGEST_COMMAND:
         raise CommandDenied(f"The command is refused: it is longer than {LONGEST_COMMAND} characters.")
     if not text.isprintable():
-        raise CommandDenied("The command is refused: it has a character that does not show, or more than one line.")
+        raise CommandDenied("The command is refused: it has a character that does not show.")
     try:
         return shlex.split(text)
     except ValueError:
@@ -101,7 +104,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]|\.(?!\.)){0,99}")
 def _input(name: str) -> str:
     """Check the name of the input. Each stands for the one file of the call."""
     extension = name.rpartition(".")[2].lower()
-    if name in ("input", "pipe:0") or (_PLAIN_NAME.fullmatch(name) and extension in INPUT_EXTENSIONS):
+    if name in ("input", "pipe:0", "pipe:", "-") or (_PLAIN_NAME.fullmatch(name) and extension in INPUT_EXTENSIONS):
         return name
     raise Refused("the input is a plain file name such as input.mp4, or pipe:0; both mean the file of the call")
 
@@ -120,7 +123,9 @@ _ENDS = {"-t", "-to", "-frames", "-frames:v", "-vframes"}
 def _check_together(before: list[str], after: list[str], extension: str) -> None:
     if "image2" in _values(after, "-f") and not FORMATS[extension].picture:
         raise Refused("-f image2 is for an output that is a picture, such as output.png")
-    if "1" in _values(before, "-loop") and not _ENDS & {*before, *after}:
+    endless = any(float(times) for times in _values(before, "-loop"))
+    endless = endless or any(float(times) < 0 for times in _values(before, "-stream_loop"))
+    if endless and not _ENDS & {*before, *after}:
         raise Refused("what loops for ever needs an end: -t, -to or -frames:v")
 
 

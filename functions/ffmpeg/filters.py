@@ -7,99 +7,26 @@
 as in "Filtergraph description" of ffmpeg-filters(1), with its two levels of quoting: of the graph, then of the
 options. What is checked is what the program will see, because the graph that it gets is written from what was read.
 
-No filter on the list can open a file, a device or a socket, or load code. Those with some option that does so are held
-to the options named here; a test asks both binaries for the options of all others.
+The filters are in filterlist.py.
 """
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from functions.ffmpeg.filterlist import FASTEST, FIRST, LARGEST, LONGEST_SIDE, SIZED, WITH_FILES
 from functions.ffmpeg.refusal import Refused
 
-LONGEST_SIDE = 8192  # pixels, a little over what is called 8K
-FASTEST = 240  # frames per second
 MOST_FILTERS = 60
 _LONGEST_LAYOUT = 32  # pictures in a row of `tile`
 
-
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_SIZED = _names(
-    """
-    scale zscale crop pad zoompan tile showwaves showwavespic showspectrum showspectrumpic showfreqs showvolume
-    avectorscope xstack
-    """
-)
-_COUNTED = _names("split asplit concat amix amerge join hstack vstack")
-_OF_PICTURES = _names(
-    """
-    alphaextract alphamerge atadenoise avgblur bbox bilateral blackdetect blackframe blend boxblur bwdif cas
-    chromahold chromakey chromanr chromashift colorbalance colorchannelmixer colorcontrast colorcorrect colorhold
-    colorize colorkey colorlevels colormatrix colorspace colortemperature convolution copy cropdetect deband deblock
-    decimate dedot deflate deflicker dejudder delogo despill detelecine dilation doubleweave drawbox drawgrid
-    edgedetect eq erosion estdif exposure extractplanes fade fftdnoiz field fieldmatch fieldorder fillborders format
-    fps framerate framestep freezedetect gblur geq gradfun grayworld hflip histeq histogram hqdn3d hqx hsvhold hsvkey
-    hue huesaturation hysteresis idet inflate interlace kerndeint lagfun lenscorrection limiter loop lumakey lut
-    lutrgb lutyuv maskedmerge median mergeplanes minterpolate mix monochrome mpdecimate negate nlmeans noformat noise
-    normalize null overlay palettegen perspective phase photosensitivity pixelize premultiply prewitt pseudocolor
-    pullup reverse rgbashift roberts rotate sab scdet scroll select separatefields setdar setfield setparams setpts
-    setrange setsar settb shear showinfo shuffleplanes signalstats smartblur sobel stereo3d swaprect swapuv tblend
-    telecine thumbnail tinterlace tmix tonemap tpad transpose trim unpremultiply unsharp v360 vaguedenoiser
-    vectorscope vflip vibrance vignette w3fdif waveform weave xbr xfade yadif
-    """
-)
-_OF_SOUND = _names(
-    """
-    acompressor acontrast acrossfade acrusher adeclick adeclip adelay aderivative adynamicsmooth aecho aemphasis
-    aexciter afade afftdn aformat agate aintegral alimiter allpass aloop anequalizer anlmdn anull apad aphaser
-    apulsator aresample areverse aselect asetnsamples asetpts asetrate asettb ashowinfo asoftclip asplit astats atempo
-    atrim bandpass bandreject bass biquad channelmap channelsplit chorus compand compensationdelay crossfeed
-    crystalizer dcshift deesser dynaudnorm earwax equalizer extrastereo flanger haas headphone highpass highshelf
-    lowpass lowshelf mcompand pan rubberband sidechaincompress sidechaingate silencedetect silenceremove speechnorm
-    stereotools stereowiden superequalizer surround tiltshelf treble tremolo vibrato virtualbass volume volumedetect
-    """
-)
-_WITH_FILES = {
-    "drawtext": _names(
-        """
-        alpha bordercolor borderw box boxborderw boxcolor expansion fix_bounds font fontcolor fontsize line_spacing
-        shadowcolor shadowx shadowy tabsize text text_align x y y_align
-        """
-    ),
-    "curves": _names("all b blue g green interp m master preset r red"),
-    "loudnorm": _names(
-        """
-        I LRA TP dual_mono i linear lra measured_I measured_LRA measured_TP measured_i measured_lra measured_thresh
-        measured_tp offset print_format tp
-        """
-    ),
-    "paletteuse": _names("alpha_threshold bayer_scale diff_mode dither new"),
-    "deshake": _names("blocksize contrast edge h rx ry search w x y"),
-    "selectivecolor": _names("blacks blues correction_method cyans greens magentas neutrals reds whites yellows"),
-    "ebur128": _names("dualmono framelog panlaw peak target"),
-}
-"""Filters of which some option names a file: those of their options that do not, and only by name."""
-
-LARGEST = {
-    **dict.fromkeys((*_OF_PICTURES, *_OF_SOUND, *_WITH_FILES), 1_000_000),
-    **dict.fromkeys(_SIZED, LONGEST_SIDE),
-    **dict.fromkeys(_COUNTED, 100),
-}
-"""Each filter that a command may use, and the largest number in its options."""
-
-ANY_OPTION = frozenset(LARGEST) - frozenset(_WITH_FILES)
-"""Filters that may be given any option they have."""
-
 _LABEL = re.compile(r"\[\s*([A-Za-z0-9_]{1,32}|0:[vas](?::\d{1,2})?|0:\d{1,2})\s*\]\s*")
 _NAME = re.compile(r"\s*([a-z0-9]+(?:_[a-z0-9]+)*)\s*")
-_OPTION = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]{0,40})\s*=(.*)", re.DOTALL)
+_OPTION = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_]{0,40})\s*=(.*)", re.DOTALL)
 _LIKE_AN_OPTION = re.compile(r"[\sA-Za-z0-9_./-]*=")
-_VALUE = re.compile(r"[A-Za-z0-9_ .,:;+*/()|!=#@^\[\]?-]*")
+_VALUE = re.compile(r"[A-Za-z0-9_ .,:;+*/()|!<=#@^\[\]?-]*")
 _LIKE_A_PATH = re.compile(r"(?:^|[|=,:; (])[./]*/|//|\.\./")
-_TEXT = re.compile(r"[^\x00-\x1f\x7f$`<>|;&{}\\]*")
+_TEXT = re.compile(r"(?:[^\x00-\x1f\x7f$`<>|;&{}\\]|(?<= )&(?= ))*")
 
 # A number, where one can be: a colour and a size come first, and a name (yuv420p, c0) is not one.
 _NUMBER = re.compile(
@@ -108,6 +35,7 @@ _NUMBER = re.compile(
     r"|(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>[A-Za-z_][A-Za-z0-9_]*)?"
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
 )
+_WITH_RATE = SIZED | {"drawtext"}  # filters whose r is short for rate
 _COLOURS = ("color", "c", "colors")
 _UNITS = (None, "dB", "ms", "s", "us")
 _FRACTION = re.compile(r"(\d{1,6}(?:\.\d{1,4})?)(?:/(\d{1,6}))?")
@@ -136,6 +64,8 @@ def checked(text: str) -> str:
         if separator not in ",;":
             raise Refused("the filter graph is not in order: brackets and quotes must pair")
         if separator == ";":
+            if not reader.text[reader.place :].strip():  # 5.1 takes none after the last chain, 9.0 does
+                break
             chains.append([])
     return ";".join(",".join(map(_written, chain)) for chain in chains)
 
@@ -204,17 +134,17 @@ def _read(reader: _Reader) -> _Filter:
 
 def _options(name: str, text: str) -> Iterator[tuple[str | None, str]]:
     """Give the options of a filter, each checked."""
-    rest = ":" + text
+    rest, key = ":" + text, FIRST.get(name)
     while rest:
         rest, value = _unquoted_option(rest[1:])
-        key = None
         if found := _OPTION.fullmatch(value):
             key, value = found.groups()
         value = _unquoted(value, "")[1].strip()
-        if key is None and _LIKE_AN_OPTION.match(value):
+        if not found and _LIKE_AN_OPTION.match(value):
             raise Refused("the name of a filter's option may have letters, digits and underscores only")
         _check(name, key, value)
         yield key, value
+        key = None
 
 
 def _unquoted_option(text: str) -> tuple[str, str]:
@@ -224,7 +154,7 @@ def _unquoted_option(text: str) -> tuple[str, str]:
 
 
 def _check(name: str, key: str | None, value: str) -> None:
-    known = _WITH_FILES.get(name)
+    known = WITH_FILES.get(name)
     if known is not None and key != "enable" and key not in known:
         raise Refused("this filter takes only those of its options, by name, that can name no file")
     if name == "drawtext" and key == "expansion" and value != "none":
@@ -233,13 +163,13 @@ def _check(name: str, key: str | None, value: str) -> None:
         if not _TEXT.fullmatch(value):
             raise Refused("the text to draw has a character that is not allowed")
         return
-    if name in ("loop", "aloop") and key in (None, "loop") and value.startswith("-"):
-        raise Refused("a loop in a filter says how often, not for ever")
+    if name in ("loop", "aloop") and key in (None, "loop") and not value.isdecimal():
+        raise Refused("a loop in a filter says how often, as a number and not for ever")
     if not _VALUE.fullmatch(value):
         raise Refused("the value of a filter's option has a character that is not allowed")
     if _LIKE_A_PATH.search(value):
         raise Refused("the value of a filter's option looks like a path")
-    if key in ("fps", "framerate", "rate") or (name, key) == ("fps", None):
+    if key in ("fps", "framerate", "rate") or (name, key) == ("fps", None) or (key == "r" and name in _WITH_RATE):
         _check_rate(value)
     else:
         _check_numbers(name, key, value)
@@ -266,8 +196,12 @@ def _check_numbers(name: str, key: str | None, value: str) -> None:
             if max(int(found["width"]), int(found["height"])) > longest:
                 raise Refused(f"a size in this filter is at most {longest} by {longest}")
         elif found["number"]:
-            # In the layout of xstack, 0_h0 is a place.
-            if found["unit"] not in _UNITS and not found["unit"].startswith("_"):
+            # In the layout of xstack, 0_h0 is a place; in that of pan, 2c are two channels.
+            if (
+                found["unit"] not in _UNITS
+                and not found["unit"].startswith("_")
+                and (name, found["unit"]) != ("pan", "c")
+            ):
                 raise Refused("a number in a filter may have the units dB, s, ms and us only")
             if float(found["number"]) > largest:
                 raise Refused(f"a number in this filter is at most {largest}")

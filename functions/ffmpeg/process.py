@@ -32,7 +32,7 @@ from typing import IO, NamedTuple
 
 from functions.ffmpeg.commands import Command
 from functions.ffmpeg.formats import DEMUXERS, FORMATS, kind
-from functions.ffmpeg.options import MAX_PIXELS
+from functions.ffmpeg.rules import MAX_PIXELS
 from integrations.errors import DeadlineExceeded, Misconfigured, ResponseTooLarge
 
 MEMORY = 2_500 * 1024 * 1024
@@ -43,7 +43,7 @@ Measured for H.264, H.265 and VP9 with two threads: 1080p fits into 1.2 GB, 4K i
 
 _LARGEST_FILE = 64_000_000  # bytes, where a muxer does not count what it has written
 _THREADS = 2
-_LOG = 65_536  # bytes of what the program says that are kept, the last ones
+_LOG = 1_048_576  # bytes of what the program says that are kept, the last ones: a book may have a thousand chapters
 _SHORTEST = 0.25  # seconds below which nothing is begun
 _REPLY = 0.25  # seconds for reading the output back
 
@@ -85,6 +85,7 @@ def describe(data: bytes, deadline: float) -> str:
     return _run([], [], data, None, deadline, 0).log
 
 
+_FILTERING = ("-filter_threads", str(_THREADS), "-filter_complex_threads", str(_THREADS))
 _PROTOCOLS = ("-protocol_whitelist", "file")
 
 
@@ -99,7 +100,7 @@ def _run(before: list[str], after: list[str], data: bytes, output: str | None, d
         name = f"input.{kind(data).extension}"
         (Path(folder) / name).write_bytes(data)
         forced = (*_PROTOCOLS, "-format_whitelist", ",".join(DEMUXERS), *_both(), "-i", f"file:{name}")
-        program_wide = ("-nostdin", "-hide_banner", "-y", "-filter_threads", str(_THREADS))
+        program_wide = ("-nostdin", "-hide_banner", "-y", *_FILTERING)
         code, log = _finished([program, *program_wide, *before, *forced, *after], folder, until)
         written = _read(Path(folder) / output, max_bytes) if output and code == 0 else None
         if code == -signal.SIGXFSZ or (written is not None and len(written) > max_bytes):
@@ -156,6 +157,10 @@ def _limit(pid: int, until: float) -> None:
     )
     with contextlib.suppress(ProcessLookupError):  # it has ended already
         for limited, bounds in limits:
+            # What the operator has set lower for all of us stays.
+            _, highest = resource.prlimit(pid, limited)
+            if highest != resource.RLIM_INFINITY:
+                bounds = (min(bounds[0], highest), min(bounds[1], highest))
             resource.prlimit(pid, limited, bounds)
 
 

@@ -16,6 +16,7 @@ _REASONS = (
     (r"matches no streams", "a map or a filter names a stream that the input does not have"),
     (r"Output file (?:#0 )?does not contain any stream", "the input has nothing that the output could hold"),
     (r"Unknown encoder|Encoder not found|No codec could be found", "this build of ffmpeg has no such encoder"),
+    (r"Cannot find a valid font", "there is no font to draw with where it runs"),
     (r"No such filter", "this build of ffmpeg has no such filter"),
     (r"Option .{0,80} not found|Unrecognized option|Error (?:setting|applying) option", "an option does not go here"),
     (

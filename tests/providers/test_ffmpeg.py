@@ -7,6 +7,8 @@ import base64
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,7 +33,7 @@ OTHER_VALUES = {
 }
 
 ROOT = Path(__file__).parents[2]
-WIDE = ["-nostdin", "-hide_banner", "-y", "-filter_threads", "2"]
+WIDE = ["-nostdin", "-hide_banner", "-y", "-filter_threads", "2", "-filter_complex_threads", "2"]
 BOTH = ["-max_pixels", "33177600", "-threads", "2"]
 IN = ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), *BOTH, "-i"]
 OUT = [*BOTH, "-protocol_whitelist", "file", "-fs", "8800000"]
@@ -53,6 +55,9 @@ STAND_IN = Callable[..., Recorder]
         ("ffmpeg -i a.mov -frames:v 1 -f image2 out.jpg", [],
          ["-frames:v", "1", "-f", "image2", "-update", "1", "-f", "image2"], "output.jpg"),
         ("ffmpeg -loop 1 -i a.png -t 2 out.mp4", ["-loop", "1"], ["-t", "2", "-f", "mp4"], "output.mp4"),
+        ("ffmpeg -i a.mov -map a? -map v out.mkv -y", [], ["-map", "0:a?", "-map", "0:v", "-f", "matroska"],
+         "output.mkv"),
+        ("ffmpeg -i a.mov -vf curves=vintage out.mp4", [], ["-vf", "curves=preset=vintage", "-f", "mp4"], "output.mp4"),
         ("ffmpeg -i a.mov -vsync 2 out.gif", [], ["-fps_mode", "vfr", "-f", "gif"], "output.gif"),
         ('ffmpeg -i a.mov \\\n -vf "scale=\'min(640,iw)\':-2, hflip" out.mp4', [],
          ["-vf", "scale=min(640\\,iw):-2,hflip", "-f", "mp4"], "output.mp4"),
@@ -166,6 +171,20 @@ def test_what_is_around_the_program(recorder: STAND_IN, scratch: Path, monkeypat
     assert list(scratch.iterdir()) == []
 
 
+def test_what_is_around_the_program_is_no_wider_than_what_is_around_us(recorder: STAND_IN) -> None:
+    recorder("import time; time.sleep(0.1)\njson.dump(resource.getrlimit(resource.RLIMIT_FSIZE), open(output, 'w'))")
+    # A process of its own, since not everybody can raise a limit again.
+    asks = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000_000, 9_000_000))\n"
+        "from tests.support.ffmpeg import command\n"
+        "print(command('ffmpeg -i input.mp4 output.mp4', b'fLaC').text)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    asked = subprocess.run([sys.executable, "-c", asks], cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
+    reply = json.loads(asked.stdout.splitlines()[-1])
+    assert json.loads(base64.b64decode(reply["fileoutput"])) == [9_000_000] * 2
+
+
 @pytest.mark.parametrize("file", ["data:image/png;base64,{}", "{}", ["{}"], " {}\n"])
 def test_a_file_may_come_in_each_way_that_the_original_took(recorder: STAND_IN, file: Any) -> None:
     stand_in = recorder()
@@ -215,6 +234,17 @@ def test_what_comes_back_from_probe(program: str, media: dict[str, bytes]) -> No
     assert (words["type"], words["codec"], words["profile"]) == ("subtitle", "subrip", None)
     assert run("probe", media["mp3"]).body["streams"][0]["profile"] is None
     assert [stream["flags"] for stream in run("probe", media["mp4"]).body["streams"]] == [["default"], ["default"]]
+
+
+def test_what_comes_back_from_probe_of_a_book_of_many_chapters(recorder: STAND_IN) -> None:
+    said = "Input #0, mp3, from 'file:input.mp3':\n  Duration: 00:50:00.00, start: 0.0, bitrate: 64 kb/s\n"
+    for number in range(3000):
+        said += f"    Chapter #0:{number}: start {number}.0, end {number}.5\n"
+        said += f"      Metadata:\n      title           : On {number}\n"
+    recorder(f"os.write(2, {said.encode()!r}); sys.exit(1)")
+    found = run("probe", b"ID3\x04").body
+    assert (found["duration"], len(found["chapters"])) == (3000.0, 3000)
+    assert found["chapters"][-1] == {"start": 2999.0, "end": 2999.5, "tags": {"title": "On 2999"}}
 
 
 def test_what_comes_back_from_probe_of_what_a_phone_turned(program: str, media: dict[str, bytes]) -> None:
@@ -321,10 +351,28 @@ def test_rejected_files(recorder: STAND_IN, file: Any, told: str) -> None:
         ("ffmpeg -i input.mp4 -r 1000/1 o.mp4", 5, "a frame rate is a number or a fraction of at most 240"),
         ("ffmpeg -i input.mp4 -vf fps=1/0 o.mp4", 5, "a frame rate is a number or a fraction of at most 240"),
         ("ffmpeg -i input.mp4 -f image2 o.mp4", 6, "-f image2 is for an output that is a picture, such as output.png"),
+        ("ffmpeg -i input.mp4 -r \u0663\u0660 o.mp4", 5, "a frame rate is a number or a fraction of at most 240"),
+        (
+            "ffmpeg -i input.mp4 -map 0:v:\u0660 o.mp4",
+            5,
+            "a map is of input 0 and names video, audio or subtitles, as 0:v:0 or 0:a?, or a label of the filter graph",
+        ),
+        ("ffmpeg -stream_loop -1 -i input.mp4 o.mp4", 6, "what loops for ever needs an end: -t, -to or -frames:v"),
+        ("ffmpeg -loop 1.0 -i input.png o.mp4", 6, "what loops for ever needs an end: -t, -to or -frames:v"),
         ("ffmpeg -loop 1 -i input.png o.mp4", 6, "what loops for ever needs an end: -t, -to or -frames:v"),
-        ("ffmpeg -i input.mp4 -vf loop=-1:9 o.mp4", 5, "a loop in a filter says how often, not for ever"),
+        (
+            "ffmpeg -i input.mp4 -vf loop=-1:9 o.mp4",
+            5,
+            "a loop in a filter says how often, as a number and not for ever",
+        ),
         ("ffmpeg -i 'input.mp4 o.mp4", 0, "a quote in it is not closed"),
-        ("ffmpeg -i input.mp4 o.mp4\nls", 0, "it has a character that does not show, or more than one line"),
+        (
+            "ffmpeg -i input.mp4 o.mp4\nls",
+            4,
+            "what is no option stands last: there is one input, after -i, and one output",
+        ),
+        ("ffmpeg -i input.mp4 \u202eo.mp4", 0, "it has a character that does not show"),
+        ("ffmpeg -y", 1, "a command is: ffmpeg -i INPUT OUTPUT, with options before INPUT and OUTPUT"),
         ("ffmpeg -i input.mp4 " + "-an " * 3000 + "o.mp4", 0, "it is longer than 8192 characters"),
         ("ffmpeg -i input.mp4 -vf " + "hflip," * 60 + "hflip o.mp4", 5, "a filter graph has at most 60 filters"),
         (
@@ -372,6 +420,8 @@ def test_rejected_arguments(recorder: STAND_IN, method: str, arguments: dict[str
          "ffmpeg failed: the input cannot be read as media, or is cut off or broken."),
         ("sys.stderr.write('x264 [error]: malloc of size 5 failed\\n'); sys.exit(1)",
          "ffmpeg failed: it needs more memory than there is; ask for less."),
+        ("sys.stderr.write('Cannot find a valid font for the family Sans\\n'); sys.exit(1)",
+         "ffmpeg failed: there is no font to draw with where it runs."),
         ("sys.stderr.write('canary\\n'); sys.exit(69)",
          "ffmpeg failed: the options do not fit each other or the input."),
         ("os.kill(os.getpid(), 11)", "ffmpeg failed: the options do not fit each other or the input."),

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from functions.ffmpeg.filters import ANY_OPTION, LARGEST
+from functions.ffmpeg.filterlist import ANY_OPTION, LARGEST
 from functions.ffmpeg.options import INPUT, OUTPUT
 from tests.support.ffmpeg import Recorder, command
 
@@ -97,7 +97,7 @@ def check(argv: list[str]) -> None:
         if word.startswith("-") and not re.fullmatch(r"-\d+(\.\d+)?|-0:.*", word) and not forced:
             name = word[1:].split(":")[0]
             assert not NEVER.search(name), word
-            assert name in {*INPUT, *OUTPUT, "i", "fps_mode", "filter_threads"}, word
+            assert name in {*INPUT, *OUTPUT, "i", "fps_mode", "filter_threads", "filter_complex_threads"}, word
         if place not in (split + 1, len(argv) - 1):
             assert not re.search(r"://|^[/~.]|\.\./|\w*file\w*=|movie|\x00|file:", word), word
             assert not re.search(r"textfile|fontfile|psfile|plot=|dumpfile|debug_kdtree|filename", word), word
@@ -134,6 +134,31 @@ def test_the_judge_would_see_what_must_not_run() -> None:
 @pytest.mark.parametrize("option", sorted({*INPUT, *OUTPUT}))
 def test_no_option_on_a_list_is_one_that_names_a_file(option: str) -> None:
     assert not NEVER.search(option)
+
+
+def test_each_option_takes_a_value_where_the_list_says_so(program: str) -> None:
+    """Else the word after it, of the caller's or one that contains the run, would be read as something else."""
+    sent = [
+        (name, rule is not None) for name, rule in (*INPUT.items(), *OUTPUT.items()) if name not in ("v", "loglevel")
+    ]
+    unknown: set[str] = set()
+    while True:
+        words = [
+            word
+            for name, valued in sent
+            if name not in unknown
+            for word in ([f"-{name}", f"value-{name}"] if valued else [f"-{name}"])
+        ]
+        argv = [program, "-loglevel", "debug", *words, "out"]
+        said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False).stderr
+        if not (found := re.search(r"Unrecognized option '(\w+)'", said)):
+            break
+        unknown.add(found[1])
+    assert unknown <= {"vsync", "async", "top", "display_rotation", "display_hflip", "display_vflip"}, (
+        "of some versions"
+    )
+    read = re.findall(r"^Reading option '-?([^']+)' \.\.\.", said, re.MULTILINE)
+    assert read[1:] == [*(name for name, _ in sent if name not in unknown), "out"], "each word is read as what it is"
 
 
 def test_no_filter_on_the_list_has_an_option_that_names_a_file(program: str) -> None:
