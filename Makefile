@@ -63,6 +63,7 @@ lock: $(VENV)/.installed ## Rewrite the pinned requirements from requirements/*.
 	$(COMPILE) --upgrade requirements/arxiv.in -c requirements/dev.txt -o functions/arxiv/requirements.txt
 	$(COMPILE) --upgrade requirements/authorizer.in -c requirements/dev.txt -o functions/authorizer/requirements.txt
 	$(COMPILE) --upgrade requirements/ffmpeg.in -c requirements/dev.txt -o functions/ffmpeg/requirements.txt
+	$(COMPILE) --upgrade requirements/google_sheets.in -c requirements/dev.txt -o functions/google_sheets/requirements.txt
 
 .PHONY: clean
 clean: ## Remove what the other verbs made; the local store stays

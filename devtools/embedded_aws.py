@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LOOPBACK = "127.0.0.1"
+BUCKET = "integrations-files"
 
 
 class EmbeddedAws:
@@ -45,13 +46,9 @@ class EmbeddedAws:
         self.url = f"http://{LOOPBACK}:{self._server.server_port}"
         self._requests = threading.Lock()
         threading.Thread(target=self._server.serve_forever, name="embedded-aws", daemon=True).start()
-        self._client = boto3.client(
-            "secretsmanager",
-            endpoint_url=self.url,
-            region_name=REGION,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106  # moto takes any
-        )
+        session = boto3.Session("local", "local", region_name=REGION)  # moto takes any key
+        self._client = session.client("secretsmanager", endpoint_url=self.url)
+        session.client("s3", endpoint_url=self.url).create_bucket(Bucket=BUCKET)
         self._store = store
         self._on_change = on_change
         self._run_keys = dict([keys.record(run_key)]) if run_key else {}

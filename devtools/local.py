@@ -19,11 +19,12 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's
 
 
-def prepare_environment(endpoint: str | None) -> None:
+def prepare_environment(endpoint: str | None, bucket: str | None = None) -> None:
     """Point every AWS client of this process at `endpoint`, or at nothing. To be called before a function is imported.
 
-    Whatever else the shell says about AWS is dropped: a call on a laptop must never reach an account that happens
-    to be configured.
+    `bucket` is where files are left that are too large for a reply. Only a server has one: a call that ends with its
+    process gives everything inline. Whatever else the shell says about AWS is dropped: a call on a laptop must never
+    reach an account that happens to be configured.
     """
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
@@ -41,6 +42,9 @@ def prepare_environment(endpoint: str | None) -> None:
         os.environ[name] = ",".join({*filter(None, os.environ.get(name, "").split(",")), "127.0.0.1"})
     if endpoint:
         os.environ["AWS_ENDPOINT_URL"] = endpoint
+    os.environ.pop("INTEGRATIONS_BUCKET", None)
+    if bucket:
+        os.environ["INTEGRATIONS_BUCKET"] = bucket
     os.environ.setdefault("POWERTOOLS_METRICS_DISABLED", "true")
 
 

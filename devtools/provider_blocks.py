@@ -70,15 +70,18 @@ def _properties(provider: Provider) -> Block:
         "Action": "secretsmanager:GetSecretValue",
         "Resource": _Tag("Sub", secret),
     }
+    variables = {f"{name.upper()}_BASE_URL": _base_url(name)} if provider.base_urls else {}
+    statements = [read_own_connections]
+    if _has_files(provider):
+        variables["INTEGRATIONS_BUCKET"] = _Tag("Ref", "FilesBucket")
+        statements.append(_READ_AND_WRITE_OBJECTS)
     dead_letters = {"Type": "SQS", "Destination": _Tag("GetAtt", "DeadLetterQueue.Arn")}
     return {
         "CodeUri": f"functions/{name}/",
         "Layers": _Line([_Tag("Ref", "CommonLayer")]),
         "ReservedConcurrentExecutions": _Tag("If", ["HasReservedConcurrency", *concurrency]),
-        "Environment": {
-            "Variables": {f"{name.upper()}_BASE_URL": _base_url(name)} if provider.base_urls else {},
-        },
-        "Policies": [{"Statement": [read_own_connections]}],
+        "Environment": {"Variables": variables},
+        "Policies": [{"Statement": statements}],
         "EventInvokeConfig": {
             "MaximumRetryAttempts": 0,
             "DestinationConfig": _Line({"OnFailure": dead_letters}),
@@ -88,6 +91,11 @@ def _properties(provider: Provider) -> Block:
             "Method": _route(f"/execute/{name}/{{method}}"),
         },
     }
+
+
+def _has_files(provider: Provider) -> bool:
+    """Say whether a method of the provider takes or gives files."""
+    return any(method.files or "files" in method.parameters for method in provider.methods.values())
 
 
 def _base_url(name: str) -> "_Tag":
@@ -178,6 +186,13 @@ def _on_one_line(dumper: _Dumper, line: _Line) -> yaml.Node:
     node.flow_style = True
     return node
 
+
+# Objects and not the bucket: who may not list it has to know the name of an object to get it.
+_READ_AND_WRITE_OBJECTS = {
+    "Effect": "Allow",
+    "Action": _Line(["s3:GetObject", "s3:PutObject"]),
+    "Resource": _Tag("Sub", "${FilesBucket.Arn}/*"),
+}
 
 _Dumper.add_representer(_Tag, _tagged)
 _Dumper.add_representer(_Line, _on_one_line)

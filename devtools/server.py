@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from devtools import keys
-from devtools.embedded_aws import LOOPBACK, EmbeddedAws
+from devtools.embedded_aws import BUCKET, LOOPBACK, EmbeddedAws
 from devtools.errors import CommandError
 from devtools.gateway import Event, Gateway, Run
 from devtools.local import Functions, prepare_environment, take_stdout
@@ -89,7 +89,7 @@ def _bundle(key: str) -> Run:
         functions.forget()
 
     aws = EmbeddedAws(LocalStore(store_folder()), run_key=key, on_change=forget)
-    prepare_environment(aws.url)
+    prepare_environment(aws.url, BUCKET)
 
     def run(function: Function, event: Event) -> Any:
         aws.refresh()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from integrations.bucket import close_client
 from integrations.egress import close_clients
 from integrations.pacing import slots
 from integrations.redaction import remembered
@@ -21,6 +22,7 @@ pytest_plugins = [
     "tests.support.aws",
     "tests.support.stack",
     "tests.support.artifact",
+    "tests.support.network",
     "tests.support.peers",
     "tests.support.ffmpeg",
 ]
@@ -50,6 +52,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("INTEGRATIONS_LOCAL", "1")
     yield
     connections.forget()
+    close_client()
     close_clients()
     slots.forget()
     remembered.clear()

@@ -98,6 +98,17 @@ def test_one_file_imports_the_http_library() -> None:
     assert importers(r"httpx|httpcore|requests|urllib\.request|http\.client|aiohttp") == {"egress.py"}
 
 
+def test_the_layer_knows_no_provider_by_name() -> None:
+    """A name in the layer would be a fact about one provider that its own folder does not say."""
+    names = [path.parent.name for path in ROOT.glob("functions/*/provider.py")]
+    assert len(names) > 2
+    known = re.compile(rf"(?<![a-z])(?:{'|'.join(name.replace('_', '[_ ]?') for name in names)})(?![a-z])")
+    # The one that is also a module of the standard library.
+    allowed = re.compile(r"^from email\.", re.MULTILINE)
+    for path in (ROOT / "layers/common/python").rglob("*.py"):
+        assert not known.search(allowed.sub("", path.read_text().lower())), path
+
+
 def test_the_files_with_sockets_are_those_with_a_reason() -> None:
     assert importers(r"socket|ssl|asyncio|smtplib|imaplib|poplib|ftplib|telnetlib") == set(SOCKETS)
 

@@ -101,7 +101,7 @@ def test_a_segment_cannot_leave_its_place(upstream: Upstream, segment: str) -> N
         (301, UpstreamBadResponse),
         (400, UpstreamRejected),
         (401, UpstreamDenied),
-        (402, UpstreamRejected),
+        (402, UpstreamDenied),
         (403, UpstreamDenied),
         (404, UpstreamRejected),
         (405, UpstreamRejected),

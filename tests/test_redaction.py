@@ -26,6 +26,10 @@ SECRET = 'pä$$ "word"/+=?&'
         SECRET.encode().hex().upper(),
         base64.b64encode(SECRET.encode()).decode(),
         base64.urlsafe_b64encode(SECRET.encode()).decode(),
+        quote(quote(SECRET, safe=""), safe=""),
+        quote(SECRET, safe="").encode().hex(),
+        base64.b64encode(quote(SECRET, safe="").encode()).decode(),
+        quote(base64.b64encode(SECRET.encode()).decode(), safe=""),
     ],
 )
 def test_a_remembered_value_is_masked_in_each_form(form: str) -> None:

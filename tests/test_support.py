@@ -394,7 +394,13 @@ POT: dict[str, Any] = {
                 },
                 "responses": {"200": {"content": {"application/json": {"schema": CUP}}}},
             }
-        }
+        },
+        "/label": {
+            "post": {
+                "requestBody": {"content": {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/L"}}}},
+                "responses": {"200": {"content": {"application/json": {"schema": CUP}}}},
+            }
+        },
     },
     "components": {
         "securitySchemes": {
@@ -406,6 +412,17 @@ POT: dict[str, Any] = {
             "B": {"allOf": [{"$ref": "#/components/schemas/C"}, MINUTES]},
             "C": {"oneOf": [{"$ref": "#/components/schemas/T"}, CUP | {"additionalProperties": False}]},
             "T": TEA | {"additionalProperties": False},
+            "L": {
+                "properties": {
+                    "picture": {"type": "string", "format": "binary"},
+                    "glossy": {"type": "boolean"},
+                    "copies": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+                    "width": {"$ref": "#/components/schemas/W"},
+                    "words": {"type": "array", "items": {"type": "string"}},
+                },
+                "required": ["picture"],
+            },
+            "W": {"type": "number"},
         },
     },
 }
@@ -483,6 +500,24 @@ def test_a_canned_reply_the_vendor_would_not_give_is_remembered(
     (violation,) = teapot.violations
     assert violation.side == "reply"
     assert re.search(why, violation.why), violation.why
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"glossy": "true", "copies": "3", "width": "0.5", "words": ["a", "b"]}, None),
+        ({"glossy": "yes"}, "glossy"),
+        ({"copies": "three"}, "copies"),
+        ({"width": "wide"}, "width"),
+    ],
+)
+def test_the_fields_of_a_form_are_judged_as_they_are_written(
+    teapot: ContractPeer, fields: dict[str, Any], why: str | None
+) -> None:
+    files = {"picture": ("p.png", b"\x89PNG", "image/png")}
+    response = httpx.post(f"{teapot.url}/label", data=fields, files=files, headers=KEY)
+    assert response.status_code == (400 if why else 200)
+    assert [violation.why.split(":")[0] for violation in teapot.violations] == ([f"$.{why}"] if why else [])
 
 
 def test_what_is_wrong_on_purpose_is_not_judged(teapot: ContractPeer) -> None:

@@ -14,6 +14,11 @@ from tests.support.stack import ROOT, Stack, Template
 
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
 OTHERS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
+WITH_FILES = {
+    name
+    for name in PROVIDERS
+    if any(method.files or "files" in method.parameters for method in load_provider(name).methods.values())
+}
 
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
 READ = "secretsmanager:GetSecretValue"
@@ -47,6 +52,8 @@ def statements(stack: Stack, function: str) -> set[tuple[str, str, str]]:
 def test_there_are_providers_and_other_functions_to_test() -> None:
     assert {"algolia", "wikipedia"} <= set(PROVIDERS)
     assert {"authorizer", "registry"} <= set(OTHERS)
+    assert "email" in WITH_FILES
+    assert "wikipedia" not in WITH_FILES
 
 
 def test_each_folder_is_one_function(template: Template) -> None:
@@ -151,10 +158,47 @@ def test_the_authorizer_is_asked_for_every_request(stack: Stack) -> None:
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_provider_reads_its_own_connections_and_nothing_else(template: Template, name: str) -> None:
     stack = template.deployed(Prefix="other")
+    files = {("Allow", f"s3:{action}Object", "<FilesBucket.Arn>/*") for action in ("Get", "Put")}
     assert statements(stack, f"{pascal(name)}Function") == {
         ("Allow", READ, f"{SECRET}other/{name}/*"),
         ("Allow", "sqs:SendMessage", "<DeadLetterQueue.Arn>"),
-    }
+    } | (files if name in WITH_FILES else set())
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_with_files_knows_the_bucket_and_no_other_does(stack: Stack, name: str) -> None:
+    variables = stack.of_type("AWS::Lambda::Function")[f"{pascal(name)}Function"]["Environment"]["Variables"]
+    assert variables.get("INTEGRATIONS_BUCKET") == ("<FilesBucket>" if name in WITH_FILES else None)
+
+
+def test_the_bucket_is_private_encrypted_and_empty_after_a_day(stack: Stack) -> None:
+    [(name, bucket)] = stack.of_type("AWS::S3::Bucket").items()
+    assert name == "FilesBucket"
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
+    assert "Prefix" not in rule
+    assert "Filter" not in rule
+    # Objects of which older versions stay would not be gone after a day. The account's own name for it is as good.
+    assert bucket.keys().isdisjoint({"VersioningConfiguration", "BucketName", "AccessControl", "WebsiteConfiguration"})
+
+
+def test_the_bucket_answers_over_tls_only(stack: Stack) -> None:
+    [policy] = stack.of_type("AWS::S3::BucketPolicy").values()
+    assert policy["Bucket"] == "<FilesBucket>"
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": ["<FilesBucket.Arn>", "<FilesBucket.Arn>/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
 
 
 def test_the_authorizer_reads_the_keys_and_the_registry_nothing(template: Template) -> None:
@@ -252,6 +296,7 @@ def test_a_provider_is_told_these_things_only(template: Template, name: str) -> 
         "INTEGRATIONS_ALLOWED_HOSTS": "10.0.0.0/8",
         "INTEGRATIONS_CONTACT": "ops@example.org",
         **({f"{name.upper()}_BASE_URL": ""} if speaks_http(name) else {}),
+        **({"INTEGRATIONS_BUCKET": "<FilesBucket>"} if name in WITH_FILES else {}),
     }
 
 
@@ -287,7 +332,7 @@ def test_a_category_can_be_left_out(template: Template) -> None:
     for category, left_out in categories.items():
         stack = template.deployed(**{f"Enable{pascal(category)}": "false"})
         kept = set(PROVIDERS) - left_out
-        assert stack.outputs.keys() == {"ApiUrl"} | {pascal(name) for name in kept}
+        assert stack.outputs.keys() == {"ApiUrl", "FilesBucket"} | {pascal(name) for name in kept}
         assert stack.of_type("AWS::Lambda::Function").keys() == {f"{pascal(name)}Function" for name in [*kept, *OTHERS]}
         assert stack.routes().keys() == OWN_ROUTES | {
             f"POST /execute/{name}{rest}" for name in kept for rest in ("", "/{method}")
@@ -296,9 +341,10 @@ def test_a_category_can_be_left_out(template: Template) -> None:
         assert not any(f"<{pascal(name)}Function" in named for name in left_out)
 
 
-def test_the_outputs_are_the_url_and_each_providers_function(stack: Stack) -> None:
+def test_the_outputs_are_the_url_the_bucket_and_each_providers_function(stack: Stack) -> None:
     outputs = {name: output["Value"] for name, output in stack.outputs.items()}
     assert outputs.pop("ApiUrl") == "https://<Api>.execute-api.us-east-1.amazonaws.com"
+    assert outputs.pop("FilesBucket") == "<FilesBucket>"
     assert outputs == {pascal(name): f"<{pascal(name)}Function.Arn>" for name in PROVIDERS}
 
 

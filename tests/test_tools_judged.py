@@ -156,14 +156,14 @@ def test_mcp_schemas_are_json_schema(tool: Tool) -> None:
 
 @every_tool
 def test_the_event_of_a_method_fits_every_form_of_its_tool(tool: Tool) -> None:
-    path = ROOT / "events" / f"{tool.name.replace('_', '.', 1)}.json"
-    if not path.exists():
-        assert tool.name.startswith("shapes_"), "every provider's method has an event"
+    if tool.name.startswith("shapes_"):
         return
+    # Where the provider's name ends the tool's name does not say.
+    [path] = [path for path in ROOT.glob("events/*.json") if path.stem.replace(".", "_") == tool.name]
     arguments = json.loads(path.read_text())["arguments"]
     for name in FORMATS:
         judge = judge_of(tool, name)
-        sent = with_every_key(arguments, judge.schema) if name == "openai-responses" else arguments
+        sent = with_every_key(arguments, judge.schema) if tool.definitions[name].get("strict") else arguments
         judge.validate(sent)
 
 

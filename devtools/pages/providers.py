@@ -24,7 +24,7 @@ _JUDGES = {
     "server": "a real server, {}",
     "program": "the real program, {}",
     "contract": "the vendor's own API description, `{}`",
-    "script": "scripted answers",
+    "script": "scripted answers {}",
 }
 
 
@@ -78,7 +78,10 @@ def _judge(provider: Provider) -> str:
 def judge(tests: Path) -> str:
     """Say what judges the tests of this file."""
     declared = judge_of(tests)
-    return _JUDGES[declared["kind"]].format(declared.get("name", "")) if declared else "no tests yet"
+    if not declared:
+        return "no tests yet"
+    first = _JUDGES[declared["kind"]].format(declared.get("name", "")).rstrip()
+    return f"{first}, and {declared['besides']}" if "besides" in declared else first
 
 
 def judge_of(tests: Path) -> dict[str, str] | None:

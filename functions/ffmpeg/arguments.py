@@ -1,35 +1,38 @@
-"""What the methods take: a file in base64, times and rates."""
+"""What the methods take: a file, times and rates."""
 
-import base64
-import binascii
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from integrations.errors import InvalidArguments
+from integrations.files import FileInput, Files
+from integrations.findings import finding, sentence
 
-def _bytes(value: Any) -> bytes:
-    """Read base64, with or without the head of a data URI. The original service took a list, of which one was used."""
+MAX_INPUT = 60_000_000
+"""Bytes of a file. What comes in the call is bounded by the call; this is for what is fetched."""
+
+
+def _one(value: Any) -> Any:
+    """Take a list of one file, as the original service did: of its list one was used."""
     if isinstance(value, list):
         if len(value) != 1:
             raise PydanticCustomError("one_file", "Give one file; a list may hold one")
         value = value[0]
-    if value is None:
-        raise PydanticCustomError("missing", "Give a file in base64; there is no command without an input")
-    if not isinstance(value, str):
-        raise PydanticCustomError("string_type", "Input should be a file in base64")
-    head, comma, rest = value.partition(",")
-    if comma and head.startswith("data:") and head.endswith(";base64"):
-        value = rest
-    try:
-        data = base64.b64decode("".join(value.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise PydanticCustomError("base64", "Not base64") from None
-    if not data:
-        raise PydanticCustomError("empty", "The file is empty")
-    return data
+    if not value:
+        raise PydanticCustomError("missing", "Give a file that is not empty; there is no command without an input")
+    return value
 
 
-File = Annotated[bytes, BeforeValidator(_bytes), WithJsonSchema({"type": "string"})]
+File = Annotated[FileInput, BeforeValidator(_one), WithJsonSchema({"type": "string"})]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 BitRate = Annotated[int, Field(ge=1_000, le=200_000_000)]
+
+
+def read(file: str, files: Files) -> bytes:
+    """Give the bytes of the argument `file`. Raise as `files.read`, and InvalidArguments for none."""
+    content = files.read(file, "file", max_bytes=MAX_INPUT).content
+    if not content:
+        found = [finding(["arguments", "file"], "empty", "The file is empty")]
+        raise InvalidArguments(sentence(found), errors=found)
+    return content

@@ -35,16 +35,12 @@ from functions.ffmpeg.formats import DEMUXERS, FORMATS, kind
 from functions.ffmpeg.rules import MAX_PIXELS
 from integrations.errors import DeadlineExceeded, Misconfigured, ResponseTooLarge
 
-MAX_OUTPUT = 4_400_000
-"""Bytes of a file that still fits, in base64, in what a Lambda function may return."""
-
 MEMORY = 2_500 * 1024 * 1024
 """Bytes of address space, out of the 3,008 MB of the function.
 
 Measured for H.264, H.265 and VP9 with two threads: 1080p fits into 1.2 GB, 4K into 2.0.
 """
 
-_STOP_WRITING = 2 * MAX_OUTPUT  # bytes: what is larger is refused anyway
 _LARGEST_FILE = 64_000_000  # bytes, where a muxer does not count what it has written
 _THREADS = 2
 _LOG = 1_048_576  # bytes of what the program says that are kept, the last ones: a book may have a thousand chapters
@@ -65,10 +61,10 @@ class Run(NamedTuple):
         return self.code == -signal.SIGXCPU
 
 
-def convert(command: Command, data: bytes, deadline: float) -> Run:
+def convert(command: Command, data: bytes, deadline: float, max_bytes: int) -> Run:
     """Run a command on the bytes of a file. Give no output unless the program ended well.
 
-    Raise DeadlineExceeded when the time is over, ResponseTooLarge for an output that no reply could hold, and
+    Raise DeadlineExceeded when the time is over, ResponseTooLarge for an output of more than `max_bytes`, and
     Misconfigured where there is no program.
     """
     form = FORMATS[command.extension]
@@ -80,13 +76,13 @@ def convert(command: Command, data: bytes, deadline: float) -> Run:
     if "-f" not in after or form.picture:
         after += ["-f", form.muxer]
     name = f"output.{command.extension}"
-    after += [*_both(), *_PROTOCOLS, "-fs", str(_STOP_WRITING), f"file:{name}"]
-    return _run(command.before, after, data, name, deadline)
+    after += [*_both(), *_PROTOCOLS, "-fs", str(2 * max_bytes), f"file:{name}"]
+    return _run(command.before, after, data, name, deadline, max_bytes)
 
 
 def describe(data: bytes, deadline: float) -> str:
     """Give what the program says about a file: it opens the input and, having no output, ends. Raise as `convert`."""
-    return _run([], [], data, None, deadline).log
+    return _run([], [], data, None, deadline, 0).log
 
 
 _FILTERING = ("-filter_threads", str(_THREADS), "-filter_complex_threads", str(_THREADS))
@@ -97,7 +93,7 @@ def _both() -> tuple[str, ...]:
     return ("-max_pixels", str(MAX_PIXELS), "-threads", str(_THREADS))
 
 
-def _run(before: list[str], after: list[str], data: bytes, output: str | None, deadline: float) -> Run:
+def _run(before: list[str], after: list[str], data: bytes, output: str | None, deadline: float, max_bytes: int) -> Run:
     until = deadline - _REPLY
     program = _program()
     with tempfile.TemporaryDirectory(prefix="ffmpeg-") as folder:
@@ -106,10 +102,10 @@ def _run(before: list[str], after: list[str], data: bytes, output: str | None, d
         forced = (*_PROTOCOLS, "-format_whitelist", ",".join(DEMUXERS), *_both(), "-i", f"file:{name}")
         program_wide = ("-nostdin", "-hide_banner", "-y", *_FILTERING)
         code, log = _finished([program, *program_wide, *before, *forced, *after], folder, until)
-        written = _read(Path(folder) / output) if output and code == 0 else None
-        if code == -signal.SIGXFSZ or (written is not None and len(written) > MAX_OUTPUT):
+        written = _read(Path(folder) / output, max_bytes) if output and code == 0 else None
+        if code == -signal.SIGXFSZ or (written is not None and len(written) > max_bytes):
             raise ResponseTooLarge(
-                f"The output is larger than {MAX_OUTPUT:,} bytes; ask for a shorter part, a smaller size or a lower "
+                f"The output is larger than {max_bytes:,} bytes; ask for a shorter part, a smaller size or a lower "
                 "bit rate."
             )
         return Run(code, written or None, log)
@@ -197,14 +193,14 @@ def _listen(pid: int, stderr: IO[bytes], until: float) -> bytes:
         os.close(ended)
 
 
-def _read(path: Path) -> bytes | None:
-    """Read a file that the program has written, a plain one, up to a byte more than a reply can hold."""
+def _read(path: Path, max_bytes: int) -> bytes | None:
+    """Read a file that the program has written, a plain one, up to a byte more than is wanted."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     with os.fdopen(number, "rb") as file:
-        return file.read(MAX_OUTPUT + 1) if stat.S_ISREG(os.fstat(number).st_mode) else None
+        return file.read(max_bytes + 1) if stat.S_ISREG(os.fstat(number).st_mode) else None
 
 
 def _program() -> str:

@@ -3,12 +3,11 @@
 What a caller may make the program do is in commands.py and filters.py, and how it is contained in process.py.
 """
 
-import base64
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from functions.ffmpeg.arguments import BitRate, File, Seconds
+from functions.ffmpeg.arguments import BitRate, File, Seconds, read
 from functions.ffmpeg.commands import Command, parse
 from functions.ffmpeg.formats import kind
 from functions.ffmpeg.process import convert as run
@@ -16,6 +15,7 @@ from functions.ffmpeg.process import describe
 from functions.ffmpeg.report import described, facts_of, reason
 from integrations import Arguments, Output, Provider
 from integrations.errors import UpstreamRejected
+from integrations.files import FileOutput, Files
 
 provider = Provider(
     name="ffmpeg",
@@ -28,36 +28,42 @@ provider = Provider(
 )
 
 
+INPUT = "The input in base64 or as a data URI, or where it is: an https URL, or s3 in the bundle's bucket."
+
+
 class CommandArguments(Arguments):
     cmd: str = Field(
         description="The command, such as: ffmpeg -i input.mp4 -vf scale=640:-2 output.mp4. One input and one output, "
         "both plain names; the input is the file given."
     )
-    file: File = Field(description="The input in base64, or as a data URI.")
+    file: File = Field(description=INPUT)
 
 
 class CommandOutput(Output):
-    fileoutput: str | None = Field(description="The output in base64, or why there is none.")
+    fileoutput: str | None = Field(description="The output in base64, or why there is none; null where file has it.")
     result: bool = Field(description="Whether the command gave an output.")
     mime_type: str | None = Field(description="The media type of the output.")
+    file: FileOutput | None = Field(None, description="The output, where it is too large to be in fileoutput.")
 
 
 @provider.method(read_only=True, open_world=False, files=True)
-def bash_cmd(args: CommandArguments, deadline: float) -> CommandOutput:
+def bash_cmd(args: CommandArguments, files: Files, deadline: float) -> CommandOutput:
     """Run one ffmpeg command on one file and give its output. Options that reach other files or hosts are refused."""
     command = parse(args.cmd)
-    done = run(command, args.file, deadline)
+    done = run(command, read(args.file, files), deadline, files.most)
     if done.output is None:
         return CommandOutput(fileoutput=reason(done), result=False, mime_type=None)
+    file = files.write(done.output, media_type=command.mime_type)
     return CommandOutput(
-        fileoutput=base64.b64encode(done.output).decode(),
+        fileoutput=file.base64,
         result=True,
         mime_type=command.mime_type,
+        file=None if file.base64 else file,
     )
 
 
 class ProbeArguments(Arguments):
-    file: File = Field(description="The file in base64, or as a data URI.")
+    file: File = Field(description=INPUT)
 
 
 class ProbeStream(BaseModel):
@@ -99,9 +105,10 @@ class ProbeOutput(Output):
 
 
 @provider.method(read_only=True, open_world=False, files=True)
-def probe(args: ProbeArguments, deadline: float) -> ProbeOutput:
+def probe(args: ProbeArguments, files: Files, deadline: float) -> ProbeOutput:
     """Tell what a media file holds: container, duration, bit rate, and codec, size and rate of each stream."""
-    found = described(describe(args.file, deadline))
+    data = read(args.file, files)
+    found = described(describe(data, deadline))
     if found is None:
         raise UpstreamRejected("The file cannot be read as media, or is cut off or broken.")
     streams = [
@@ -117,8 +124,8 @@ def probe(args: ProbeArguments, deadline: float) -> ProbeOutput:
     ]
     return ProbeOutput(
         format=found.format,
-        mime_type=kind(args.file).mime_type,
-        size=len(args.file),
+        mime_type=kind(data).mime_type,
+        size=len(data),
         duration=found.duration,
         start=found.start,
         bit_rate=found.bit_rate,
@@ -128,14 +135,8 @@ def probe(args: ProbeArguments, deadline: float) -> ProbeOutput:
     )
 
 
-class FileOutput(Output):
-    file: str = Field(description="The output in base64.")
-    mime_type: str = Field(description="Its media type.")
-    size: int = Field(description="Its size in bytes.")
-
-
 class PartArguments(Arguments):
-    file: File = Field(description="The input in base64, or as a data URI.")
+    file: File = Field(description=INPUT)
     start: Seconds | None = Field(None, description="Where to begin, in seconds.")
     duration: Annotated[float, Field(gt=0, le=86_400)] | None = Field(None, description="How many seconds to take.")
     audio_bit_rate: BitRate | None = Field(None, description="Bits per second of sound, such as 128000.")
@@ -180,7 +181,7 @@ class ConvertArguments(PartArguments):
 
 
 @provider.method(read_only=True, open_world=False, files=True)
-def convert(args: ConvertArguments, deadline: float) -> FileOutput:
+def convert(args: ConvertArguments, files: Files, deadline: float) -> FileOutput:
     """Convert a media file to another format, with other codecs, size, frame rate or length where asked."""
     filters = [f"fps={args.fps:f}"] if args.fps else []
     if args.width or args.height:
@@ -193,7 +194,7 @@ def convert(args: ConvertArguments, deadline: float) -> FileOutput:
         *_given("-b:v", args.video_bit_rate),
         *args.sound(),
     ]
-    return _file(Command(args.before(), after, args.format), args.file, deadline)
+    return _file(Command(args.before(), after, args.format), args.file, files, deadline)
 
 
 class ExtractAudioArguments(PartArguments):
@@ -202,24 +203,26 @@ class ExtractAudioArguments(PartArguments):
 
 
 @provider.method(read_only=True, open_world=False, files=True)
-def extract_audio(args: ExtractAudioArguments, deadline: float) -> FileOutput:
+def extract_audio(args: ExtractAudioArguments, files: Files, deadline: float) -> FileOutput:
     """Take the sound out of a video, or a part of it."""
     after = ["-map", f"0:a:{args.track}", *args.sound()]
-    return _file(Command(args.before(), after, args.format), args.file, deadline)
+    return _file(Command(args.before(), after, args.format), args.file, files, deadline)
 
 
 class ThumbnailArguments(Arguments):
-    file: File = Field(description="The video or picture in base64, or as a data URI.")
+    file: File = Field(description=INPUT)
     time: Seconds = Field(0.0, description="Which moment to show, in seconds.")
     width: int | None = Field(None, description="Pixels across; as in the video when left out.", ge=2, le=7680)
     format: Literal["jpg", "png", "webp"] = Field("jpg", description="What to make of it.")
 
 
 @provider.method(read_only=True, open_world=False, files=True)
-def thumbnail(args: ThumbnailArguments, deadline: float) -> FileOutput:
+def thumbnail(args: ThumbnailArguments, files: Files, deadline: float) -> FileOutput:
     """Make a picture of one moment of a video."""
     after = ["-map", "0:v:0", "-frames:v", "1", *_given("-vf", args.width and f"scale={args.width}:-2")]
-    return _file(Command(["-ss", f"{args.time:f}"] if args.time else [], after, args.format), args.file, deadline)
+    return _file(
+        Command(["-ss", f"{args.time:f}"] if args.time else [], after, args.format), args.file, files, deadline
+    )
 
 
 def _given(option: str, value: float | str | None) -> list[str]:
@@ -232,15 +235,11 @@ def _codec(option: str, without: str, name: str | None, encoders: dict[str, str]
     return [] if name is None else [option, encoders.get(name, name)]
 
 
-def _file(command: Command, data: bytes, deadline: float) -> FileOutput:
-    done = run(command, data, deadline)
+def _file(command: Command, file: str, files: Files, deadline: float) -> FileOutput:
+    done = run(command, read(file, files), deadline, files.most)
     if done.output is None:
         raise UpstreamRejected(reason(done))
-    return FileOutput(
-        file=base64.b64encode(done.output).decode(),
-        mime_type=command.mime_type,
-        size=len(done.output),
-    )
+    return files.write(done.output, media_type=command.mime_type)
 
 
 handler = provider.handler

@@ -7,14 +7,14 @@ Values that are JSON stand in a text, since TOML has no null. A call has
 * `answers`, what the service answers: `json`, or `text` of a `type`, and a `status`; without them it answers as to the
   calls of events/,
 * `requests`, how many requests or messages reached the service, and `logins`, how often a mail server was signed in to,
-* `sent`, a part of the last one,
+* `sent`, a part of the last one: a form is `form`, the texts of each field, and `files`,
 * `status`, `reply` (a part of the body), `absent` (texts that are nowhere in it) and `absent_headers`.
 
-`<300 letters>` in a body stands for so many letters, and `...` in a reply for any text.
+`<300 letters>` in a body stands for so many letters, `<key file>` for the one of events/google_sheets.*, `<key file 2>`
+for the same in another spelling, whose tokens are kept apart, and `...` in a reply for any text.
 """
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,9 +23,9 @@ import pytest
 from devtools.pages import differences
 from devtools.project import provider_names
 from tests.support import upstream as script
-from tests.support.pages import matches
 from tests.support.peers import Peers, answer_examples
 from tests.support.serving import Bundle
+from tests.support.shown import assert_contains, content, written
 from tests.support.upstream import Message, Upstream
 
 ENTRIES = [(about, entry) for about, path in differences.files().items() for entry in differences.entries(path)]
@@ -86,28 +86,6 @@ def answer(told: dict[str, Any]) -> Message:
     return script.json(told["json"], status)
 
 
-def written(body: str) -> str:
-    return re.sub(r"<(\d+) letters>", lambda found: "x" * int(found[1]), body)
-
-
-def assert_contains(given: Any, part: Any) -> None:
-    """Assert that `given` has all that `part` has; a list has as many items."""
-    if isinstance(part, dict):
-        assert isinstance(given, dict)
-        for name, value in part.items():
-            assert name in given, f"{name} is not among {sorted(given)}"
-            assert_contains(given[name], value)
-    elif isinstance(part, list):
-        assert isinstance(given, list)
-        assert len(given) == len(part), given
-        for item, wanted in zip(given, part, strict=True):
-            assert_contains(item, wanted)
-    elif isinstance(part, str):
-        assert matches(part, given), f"{given!r} is not {part!r}"
-    else:
-        assert given == part
-
-
 class Services:
     """What the calls of one entry reached: the upstream of a provider, or the mail servers."""
 
@@ -139,8 +117,7 @@ class Services:
 
     def _requests(self) -> Iterator[dict[str, Any]]:
         for request in self._upstream.requests if self._upstream else ():
-            body = request.json() if request.body else None
-            yield {"path": request.path, "query": request.query, "headers": request.headers, "json": body}
+            yield {"path": request.path, "query": request.query, "headers": request.headers, **content(request)}
         for server in self._mail:
             for mail in server.received:
                 yield {

@@ -24,7 +24,7 @@ from integrations import Provider
 from tests.support import upstream as script
 from tests.support.calls import RESERVE, Response, post
 from tests.support.requirements_of_peers import peer_is_missing
-from tests.support.upstream import Message, Upstream, refused_url
+from tests.support.upstream import Message, Reply, Request, Upstream, refused_url
 
 JUDGE = {"kind": "contract", "name": "arxiv/search-xml.yaml", "fixture": "arxiv"}
 
@@ -72,7 +72,13 @@ def pdf(body: bytes = PDF, status: int = 200) -> Message:
     return script.content(body, "application/pdf", status)
 
 
-EXAMPLE = feed(entry())
+def answered(request: Request) -> Reply:
+    """Answer well: a feed, or the PDF of a paper."""
+    return pdf() if request.path.startswith("/pdf/") else feed(entry())
+
+
+EXAMPLE = answered
+OTHER_VALUES = {"search.id_list": ["2101.00001"]}
 
 # By arXiv's own description and manual.
 

@@ -17,13 +17,24 @@ from functions.email.provider import EmailSetup, provider
 from integrations.handler import MAX_BODY_WITH_FILES
 from integrations.tcp import IN_DOUBT
 from tests.support import mail
+from tests.support import upstream as script
 from tests.support.aws import Secrets
 from tests.support.calls import RESERVE, Response, post
 from tests.support.mail import CSV, FIELDS, PAYLOADS, TAKEN, MailServer, ScriptedServer, check_intact, lines, poisoned
 from tests.support.processes import free_port
-from tests.support.upstream import LOOPBACK, server_context, unanswered_url
+from tests.support.upstream import LOOPBACK, Upstream, server_context, unanswered_url
 
 JUDGE = {"kind": "server", "name": "aiosmtpd", "fixture": "mail_server"}
+OTHER_VALUES = {
+    "send.from": "carl@example.com",
+    "send.to": ["carl@example.org"],
+    "send.cc": ["carl@example.org"],
+    "send.bcc": ["carl@example.org"],
+    "send.reply_to": ["carl@example.org"],
+    "send.attachments": [{"filename": "other.csv", "content": "YQ=="}],
+    "send.attachments.content": "YQ==",
+    "send.attachments.content_type": "application/pdf",
+}
 
 PASSWORD = "correct-horse-battery"
 USERS = {"ann": PASSWORD}
@@ -469,9 +480,9 @@ def test_timeout_while_a_large_message_is_not_read(scripted: Callable[..., Scrip
     server = scripted(DATA=stall)
     files = [{"filename": "large.bin", "content": base64.b64encode(bytes(3_900_000)).decode()}]
     started = time.monotonic()
-    reply = send(server.port, attachments=files, seconds=RESERVE + 1.2)
+    reply = send(server.port, attachments=files, seconds=RESERVE + 2.0)
     assert (reply.body["code"], reply.body["retryable"]) == ("upstream_timeout", True)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 3  # which is when the server would go on
 
 
 def test_no_time_left(scripted: Callable[..., ScriptedServer]) -> None:
@@ -650,7 +661,7 @@ def test_addresses_that_are_not(text: Any) -> None:
         ),
         ({"subject": "x" * 301}, ["subject"]),
         ({"attachments": [{"filename": "a", "content": "no base64!"}]}, ["attachments", 0, "content"]),
-        ({"attachments": [{"filename": "a", "content": "YQ"}]}, ["attachments", 0, "content"]),
+        ({"attachments": [{"filename": "a", "content": ""}]}, ["attachments", 0, "content"]),
         ({"attachments": [{"filename": "a", "content": "ä"}]}, ["attachments", 0, "content"]),
         ({"attachments": [{"filename": "../a", "content": CSV}]}, ["attachments", 0, "filename"]),
         ({"attachments": [{"filename": "C:\\a", "content": CSV}]}, ["attachments", 0, "filename"]),
@@ -665,7 +676,8 @@ def test_addresses_that_are_not(text: Any) -> None:
             ["attachments", 0, "content_type"],
         ),
         ({"attachments": [{"filename": "a", "content": CSV, "size": 1}]}, ["attachments", 0, "size"]),
-        ({"attachments": [{"filename": "a", "content": "A" * 5_333_336}]}, []),
+        ({"attachments": [{"filename": "a", "content": "A" * 5_333_336}]}, ["attachments", 0, "content"]),
+        ({"attachments": [{"filename": name, "content": "A" * 2_666_672} for name in "ab"]}, ["attachments"]),
         ({"headers": {"Bcc": "evil@example.net"}}, ["headers"]),
     ],
 )
@@ -682,6 +694,45 @@ def test_as_many_attachments_as_one_call_holds(mail_server: START) -> None:
     assert send(server.port, attachments=files).status == 200
     parts = list(server.received[0].message.iter_attachments())
     assert [part.get_payload(decode=True) for part in parts] == [data, data]
+
+
+def test_attachments_that_are_somewhere_else(mail_server: START, upstream: Upstream) -> None:
+    """On a host that the operators let pass: what callers may name is in tests/security/test_urls.py."""
+    server = mail_server()
+    upstream.replies(script.content(b"%PDF-1.7", "application/pdf"), script.content(b"<x>", "multipart/x; y=z"))
+    files = [
+        {"filename": "contract", "content": f"{upstream.url}/contracts/1?token=2"},
+        {"filename": "other", "content": f"{upstream.url}/other"},
+        {"filename": "note.txt", "content": "data:text/html,at%20five"},
+    ]
+    assert send(server.port, attachments=files).status == 200
+    parts = list(server.received[0].message.iter_attachments())
+    assert [(part.get_filename(), part.get_content_type(), part.get_payload(decode=True)) for part in parts] == [
+        ("contract", "application/pdf", b"%PDF-1.7"),
+        ("other", "application/octet-stream", b"<x>"),
+        ("note.txt", "text/plain", b"at five"),
+    ]
+    assert [request.target for request in upstream.requests] == ["/contracts/1?token=2", "/other"]
+
+
+def test_attachments_that_are_somewhere_else_count_with_the_others(mail_server: START, upstream: Upstream) -> None:
+    server = mail_server()
+    upstream.route(lambda _: script.content(bytes(2_000_000), "application/pdf"))
+    inline = {"filename": "inline", "content": base64.b64encode(b"x").decode()}
+    files = [{"filename": name, "content": f"{upstream.url}/{name}"} for name in "ab"]
+    reply = send(server.port, attachments=[inline, *files])
+    assert (reply.status, reply.body["code"]) == (422, "invalid_arguments")
+    assert reply.body["detail"] == "arguments.attachments: At most 4,000,000 bytes of attachments together."
+    assert server.received == []
+
+
+def test_no_mail_is_sent_without_its_attachments(mail_server: START, upstream: Upstream) -> None:
+    server = mail_server()
+    upstream.route(lambda _: script.text("gone", 410))
+    reply = send(server.port, attachments=[{"filename": "a", "content": f"{upstream.url}/a"}])
+    assert (reply.status, reply.body["code"]) == (422, "upstream_rejected")
+    assert reply.body["errors"][0]["loc"] == ["arguments", "attachments", 0, "content"]
+    assert server.received == []
 
 
 def test_a_body_over_what_lambda_takes_is_refused() -> None:

@@ -14,15 +14,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from functions.ffmpeg.formats import DEMUXERS, kind
 from functions.ffmpeg.provider import provider
 from tests.support import ffmpeg
+from tests.support import upstream as script
 from tests.support.calls import RESERVE, call, post
 from tests.support.ffmpeg import Recorder, command, is_private, run
+from tests.support.upstream import LOOPBACK, Upstream
 
 JUDGE = {"kind": "program", "name": "ffmpeg: the one that is shipped, and Debian's", "fixture": "program"}
+FLAC = base64.b64encode(b"fLaC").decode()
+OTHER_VALUES = {
+    "bash_cmd.cmd": "ffmpeg -i input.mp4 -t 1 output.gif",
+    **{f"{method}.file": FLAC for method in ("bash_cmd", "probe", "convert", "extract_audio", "thumbnail")},
+}
 
 ROOT = Path(__file__).parents[2]
 WIDE = ["-nostdin", "-hide_banner", "-y", "-filter_threads", "2", "-filter_complex_threads", "2"]
@@ -62,7 +70,9 @@ def test_what_is_sent_for_a_command(
 ) -> None:
     stand_in = recorder()
     reply = command(cmd, b"\0\0\0\x18ftypisom")
-    assert reply.body == {"fileoutput": "bWFkZQ==", "result": True, "mime_type": reply.body["mime_type"]}
+    assert reply.body == {
+        "fileoutput": "bWFkZQ==", "result": True, "mime_type": reply.body["mime_type"], "file": None,
+    }  # fmt: skip
     [told] = stand_in.told
     assert told["argv"] == [*WIDE, *before, *IN, "file:input.mp4", *after, *OUT, f"file:{output}"]
 
@@ -116,7 +126,7 @@ def test_what_is_sent_for_each_method(
 ) -> None:
     stand_in = recorder()
     reply = run(method, b"fLaC", **arguments)
-    assert (reply.status, reply.body["file"], reply.body["size"]) == (200, "bWFkZQ==", 4), reply.body
+    assert (reply.status, reply.body["base64"], reply.body["size"]) == (200, "bWFkZQ==", 4), reply.body
     [told] = stand_in.told
     assert told["argv"] == [*WIDE, *before, *IN, "file:input.flac", *after, *OUT, f"file:{output}"]
 
@@ -194,9 +204,9 @@ def test_what_comes_back_for_each_event(program: str) -> None:
     for method, begin in begins.items():
         event = json.loads((ROOT / f"events/ffmpeg.{method}.json").read_text())
         reply = call(provider, **event)
-        data = base64.b64decode(reply["fileoutput"] if method == "bash_cmd" else reply["file"])
+        data = base64.b64decode(reply["fileoutput"] if method == "bash_cmd" else reply["base64"])
         assert data.startswith(begin), method
-        assert reply["mime_type"] == types[method]
+        assert reply["mime_type" if method == "bash_cmd" else "media_type"] == types[method]
         assert reply.get("result", True) is True
         assert reply.get("size", len(data)) == len(data)
 
@@ -313,13 +323,14 @@ def test_an_index_at_the_end_is_no_hindrance(program: str, media: dict[str, byte
 @pytest.mark.parametrize(
     ("file", "told"),
     [
-        (None, "arguments.file: Give a file in base64; there is no command without an input."),
+        (None, "arguments.file: Give a file that is not empty; there is no command without an input."),
         ([], "arguments.file: Give one file; a list may hold one."),
         (["UklGRg==", "UklGRg=="], "arguments.file: Give one file; a list may hold one."),
-        ([None], "arguments.file: Give a file in base64; there is no command without an input."),
-        ("not base64!", "arguments.file: Not base64."),
-        ("", "arguments.file: The file is empty."),
-        (7, "arguments.file: Input should be a file in base64."),
+        ([None], "arguments.file: Give a file that is not empty; there is no command without an input."),
+        ("not base64!", "arguments.file: Neither base64, nor a data URI, nor an https or s3 URL."),
+        ("", "arguments.file: Give a file that is not empty; there is no command without an input."),
+        ("data:,", "arguments.file: The file is empty."),
+        (7, "arguments.file: Input should be a valid string."),
     ],
 )
 def test_rejected_files(recorder: STAND_IN, file: Any, told: str) -> None:
@@ -430,7 +441,10 @@ def test_failure_of_the_program(recorder: STAND_IN, scratch: Path, acts: str, to
         assert reply.status == 500, "what is no file of its own is a fault, and not read"
         assert "root:" not in reply.text
     else:
-        assert (reply.status, reply.body) == (200, {"fileoutput": told, "result": False, "mime_type": None})
+        assert (reply.status, reply.body) == (
+            200,
+            {"fileoutput": told, "result": False, "mime_type": None, "file": None},
+        )
         typed = run("thumbnail", b"fLaC")
         assert (typed.status, typed.body["code"], typed.body["detail"]) == (422, "upstream_rejected", told)
         assert typed.body["retryable"] is False
@@ -513,6 +527,39 @@ def test_an_output_that_no_reply_holds(recorder: STAND_IN, scratch: Path, acts: 
         assert (reply.status, reply.body["code"]) == (502, "response_too_large")
         assert "a shorter part, a smaller size or a lower bit rate" in reply.body["detail"]
     assert list(scratch.iterdir()) == []
+
+
+def test_an_output_that_no_reply_holds_is_left_in_the_bucket(recorder: STAND_IN, bucket: Any) -> None:
+    recorder("open(output, 'wb').write(bytes(5_000_000))")
+    reply = command("ffmpeg -i input.mp4 output.mp4", b"fLaC").body
+    assert (reply["fileoutput"], reply["result"], reply["mime_type"]) == (None, True, "video/mp4")
+    for file in (reply["file"], run("convert", b"fLaC", format="mp4").body):
+        assert (file["base64"], file["size"], file["media_type"]) == (None, 5_000_000, "video/mp4")
+        assert httpx.get(file["url"]).content == bytes(5_000_000)
+
+
+def test_an_output_that_no_bucket_is_for(recorder: STAND_IN, bucket: Any) -> None:
+    recorder("open(output, 'wb').write(bytes(30_000_001))")
+    reply = command("ffmpeg -i input.mp4 output.mp4", b"fLaC")
+    assert (reply.status, reply.body["code"]) == (502, "response_too_large")
+    assert "30,000,000" in reply.body["detail"]
+
+
+def test_an_input_that_is_somewhere_else(
+    recorder: STAND_IN, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = recorder()
+    monkeypatch.setenv("INTEGRATIONS_ALLOWED_HOSTS", LOOPBACK)
+    upstream.replies(script.content(b"fLaC\0", "audio/flac"))
+    reply = post(provider, {"arguments": {"cmd": "ffmpeg -i a.flac b.mp3", "file": f"{upstream.url}/a.flac"}})
+    assert reply.body["result"] is True
+    assert stand_in.told[0]["input"] == b"fLaC\0".hex()
+
+
+def test_no_input_is_fetched_for_a_command_that_is_refused(upstream: Upstream) -> None:
+    reply = post(provider, {"arguments": {"cmd": "ffmpeg -i a.flac -f tee b.mp3", "file": f"{upstream.url}/a.flac"}})
+    assert (reply.status, reply.body["code"]) == (422, "command_denied")
+    assert upstream.requests == []
 
 
 def test_an_output_that_just_fits(recorder: STAND_IN) -> None:

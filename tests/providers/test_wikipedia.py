@@ -131,6 +131,11 @@ def page(number: int, title: str, **more: Any) -> dict[str, Any]:
     }
 
 
+OTHER_VALUES = {"search.max_chars": 3, "search.language": "de"}
+OF_THE_ANSWER = {"search.max_chars"}
+EXAMPLE = script.json({"batchcomplete": True, "query": {"pages": [page(1, "Ada Lovelace")]}})
+
+
 @pytest.fixture
 def fake(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Upstream:
     monkeypatch.setenv("WIKIPEDIA_BASE_URL", f"{upstream.url}/w")

@@ -1,4 +1,4 @@
-"""Secrets Manager on loopback, played by moto."""
+"""Secrets Manager and S3 on loopback, played by moto."""
 
 import json
 import threading
@@ -72,3 +72,20 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Secrets]:
     thread.join()
     for service in ("secretsmanager", "cloudformation"):
         get_backend(service).reset()
+
+
+BUCKET = "the-bundles-bucket"
+
+
+@pytest.fixture
+def bucket(secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Give a client of S3, in which there is the bundle's bucket and another one."""
+    from moto.backends import get_backend
+
+    s3 = boto3.client("s3")
+    for name in (BUCKET, "another-bucket"):
+        s3.create_bucket(Bucket=name)
+    monkeypatch.setenv("INTEGRATIONS_BUCKET", BUCKET)
+    yield s3
+    s3.close()
+    get_backend("s3").reset()

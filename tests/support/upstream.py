@@ -715,6 +715,18 @@ def unanswered_url() -> Iterator[str]:
         yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
 
+def hosts_looked_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names that are looked up from now on, none of which is found."""
+    asked: list[str] = []
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> object:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "no name is found in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
 # Certificates.
 
 

@@ -50,7 +50,6 @@ _CLOSED_V6 = [
 # Names that are not of the public DNS, which a resolver on the spot may know all the same (RFC 6761 and its kin).
 _CLOSED_NAMES = re.compile(
     r"(?:.*\.)?(?:alt|arpa|corp|home|internal|intranet|invalid|lan|local|localdomain|localhost|onion|private|test)"
-    r"|.*\.cluster\.local"
 )
 _NAME = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+(?!-)[a-z0-9-]{1,63}(?<!-)")
 # Resolvers read 127.1, 0x7f.1 and 2130706433 as addresses; a name never ends in a number.
@@ -67,9 +66,9 @@ def spelled(host: str) -> str:
     A name in another script becomes its A-label by IDNA 2008, without any mapping of characters.
     """
     name = host.lower()
-    if name in _let_pass().names or _is_address(name):
+    if name in _let_pass().names or is_address(name):
         return name
-    if not name.isascii():
+    if not name.isascii() or "xn--" in name:
         name = _a_label(name)
     if not _NAME.fullmatch(name) or _ENDS_IN_A_NUMBER.fullmatch(name):
         raise Denied("Not the name of a host in the public DNS, nor an IP address in its usual form")
@@ -94,6 +93,12 @@ def check(host: str, port: int, answers: Sequence[str], ports: Collection[int]) 
         )
     if others and port not in ports:
         raise Denied(f"Port {port} is not open to callers; there are {', '.join(map(str, sorted(ports)))}")
+
+
+def lets_pass(host: str) -> bool:
+    """Say whether the operators let this very host pass, by its name or as an address."""
+    let_pass = _let_pass()
+    return host in let_pass.names or _within(host, let_pass.networks)
 
 
 def is_public(address: str) -> bool:
@@ -134,7 +139,8 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
     return any(parsed in network for network in networks)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Say whether this is an address in its usual form, and not a name."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -143,9 +149,10 @@ def _is_address(text: str) -> bool:
 
 
 def _a_label(name: str) -> str:
+    """Give a name in A-labels. What is in them already is read first: what stands there must be a name as well."""
     import idna
 
     try:
-        return idna.encode(name, strict=True).decode()
+        return idna.encode(idna.decode(name, strict=True), strict=True).decode()
     except idna.IDNAError:
         raise Denied("Not a host name of IDNA 2008") from None

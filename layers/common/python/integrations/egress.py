@@ -8,6 +8,7 @@ httpx's transport is used without its client: no cookie jar, no redirects, no en
 
 import contextlib
 import ipaddress
+import json
 import os
 import platform
 import re
@@ -16,7 +17,7 @@ import ssl
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,6 +29,7 @@ import httpx
 
 from integrations.decoding import TooLarge, Undecodable, decoded
 from integrations.errors import (
+    IntegrationError,
     Misconfigured,
     ResponseTooLarge,
     UpstreamBadResponse,
@@ -37,12 +39,14 @@ from integrations.errors import (
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnreachable,
+    UrlDenied,
 )
 from integrations.redaction import silence
 from integrations.version import VERSION
 
 CONNECT_TIMEOUT = 2.0  # seconds for each address of a host
 RESOLVE_TIMEOUT = 2.0  # seconds for the name
+REFUSAL_BYTES = 65_536  # of the body of an error, some of which are whole pages
 MAX_CLIENTS = 32
 MAX_CONNECTIONS = 16  # of one client
 
@@ -53,15 +57,38 @@ _until: ContextVar[float] = ContextVar("until")  # the monotonic moment at which
 silence("httpx", "httpcore")
 
 
+class Upload(NamedTuple):
+    """A file as it is sent in a form: the form's field, the file's name, its bytes and their media type."""
+
+    field: str
+    name: str
+    content: bytes
+    media_type: str
+
+
 class Request(NamedTuple):
-    """One request. `accept` is the media type of the answer; `body` is the JSON to send, or None."""
+    """One request. `accept` is the media type of the answer.
+
+    What is sent is `json`, or a `form` (lists are repeated fields), which with `files` is multipart/form-data, also
+    where that list is empty.
+    `guarded` says that a caller named the host: it is checked with every address behind it before it is connected to.
+    `redirects` says that a redirect is raised as Redirected, for whoever follows it.
+    """
 
     method: str
     url: str
     headers: dict[str, str]
     accept: str
     params: dict[str, Any] | None = None
-    body: Any = None
+    json: Any = None
+    form: dict[str, Any] | None = None
+    files: list[Upload] | None = None
+    guarded: bool = False
+    redirects: bool = False
+
+
+class Redirected(Exception):
+    """The answer is elsewhere; its one argument is the Location, as it came."""
 
 
 def exchange(
@@ -73,17 +100,21 @@ def exchange(
     credentials: bytes,
     until: float,
     max_bytes: int,
-) -> _T:
-    """Send the request, once, and give what `read` makes of the body of a 2xx answer.
+    refusal: Callable[[bytes], IntegrationError | None] | None = None,
+) -> tuple[_T, Mapping[str, str]]:
+    """Send the request, once, and give what `read` makes of the body of a 2xx answer, and its headers.
 
     `read` raises Undecodable for a body that is not in its `form`; that and `title`, the service's name, are for
-    errors. `credentials` is a fingerprint: connections are never shared between two. `until` is on the monotonic
-    clock. Raise the upstream errors of `errors.py`, and whatever else `read` raises.
+    errors. `refusal` makes an error of the body of a 4xx answer where the status alone says too little; where it gives
+    None or raises ValueError the status decides. `credentials` is a fingerprint: connections are never shared between
+    two. `until` is on the monotonic clock. Raise Redirected where the request says so, the upstream errors of
+    `errors.py`, and what `read` raises.
     """
     token = _until.set(until)
     try:
         with _translated(title):
-            return _exchange(_client(credentials), request, read, form, title, max_bytes)
+            client = _client(credentials, guarded=request.guarded)
+            return _exchange(client, request, read, form, title, max_bytes, refusal)
     finally:
         _until.reset(token)
 
@@ -102,7 +133,8 @@ def _exchange(
     form: str,
     title: str,
     max_bytes: int,
-) -> _T:
+    refusal: Callable[[bytes], IntegrationError | None] | None,
+) -> tuple[_T, Mapping[str, str]]:
     ours = {"accept": request.accept, "accept-encoding": "gzip", "user-agent": _user_agent()}
     response = client.handle_request(
         httpx.Request(
@@ -110,16 +142,21 @@ def _exchange(
             request.url,
             headers={**request.headers, **ours},
             params=request.params,
-            json=request.body,
+            json=request.json,
+            data=request.form if request.files is None else None,
+            files=_parts(request),
             # Below the pool the cut-off holds by itself; this is the wait for a free connection of it.
             extensions={"timeout": {"pool": max(_left(), 0.001)}},
         )
     )
     status = response.status_code
     try:
+        if request.redirects and status in _FOLLOWED and "location" in response.headers:
+            raise Redirected(response.headers["location"])
+        if refusal and status in _REFUSED and (named := _named(response, refusal)):
+            raise named
         _raise_for_status(response, title)
-        coding = response.headers.get("content-encoding", "").strip().lower()
-        return read(decoded(_body(response, max_bytes), coding, max_bytes))
+        return read(_body(response, max_bytes)), response.headers
     except TooLarge:
         detail = f"{title} answered more than {max_bytes:,} bytes; ask for less."
         raise ResponseTooLarge(detail, upstream_status=status) from None
@@ -131,15 +168,39 @@ def _exchange(
         response.close()
 
 
+def _parts(request: Request) -> list[tuple[str, Any]] | None:
+    """Give the parts of multipart/form-data, the fields among them: beside no file httpx writes them another way."""
+    if request.files is None:
+        return None
+    fields = [
+        (name, (None, item if isinstance(item, str) else json.dumps(item)))
+        for name, value in (request.form or {}).items()
+        for item in (value if isinstance(value, list) else [value])
+    ]
+    return [*fields, *((file.field, (file.name, file.content, file.media_type)) for file in request.files)]
+
+
 def _body(response: httpx.Response, limit: int) -> bytes:
-    """Read the body as it comes, before any content coding: that can only make it larger."""
+    """Read the body, at most `limit` bytes, and take it out of its content coding, which can only make it larger."""
     assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # it is the synchronous transport's
     body = bytearray()
     for chunk in response.stream:
         body += chunk
         if len(body) > limit:
             raise TooLarge
-    return bytes(body)
+    return decoded(bytes(body), response.headers.get("content-encoding", "").strip().lower(), limit)
+
+
+def _named(response: httpx.Response, refusal: Callable[[bytes], IntegrationError | None]) -> IntegrationError | None:
+    """Give the error that the body of a refusal names; a body that cannot be read names none."""
+    try:
+        error = refusal(_body(response, REFUSAL_BYTES))
+    except (ValueError, httpx.TransportError):
+        response.extensions["network_stream"].close()  # the length may have been a lie
+        return None
+    if error and error.upstream_status is None:
+        error.upstream_status = response.status_code
+    return error
 
 
 @contextlib.contextmanager
@@ -187,8 +248,14 @@ _CONTACT = re.compile(r"[\x21-\x27\x2a-\x7e]{1,200}")
 
 
 _REJECTED_CREDENTIALS = (401, 403)
+# Some services ask for fewer calls with 420, which no standard has.
+_TOO_MANY = (420, 429)
+_UNPAID = 402
 _SUCCESS = range(200, 300)
 _REDIRECT = range(300, 400)
+_FOLLOWED = (301, 302, 303, 307, 308)
+# Who asks for fewer calls says all by the status and the headers.
+_REFUSED = frozenset(range(400, 500)) - frozenset(_TOO_MANY)
 # Answers of 4xx that say "later": request timeout, too early.
 _LATER = (408, 425)
 
@@ -205,12 +272,20 @@ def _raise_for_status(response: httpx.Response, title: str) -> None:
             f"{title} refused the credentials; check the setup and what its key may do.",
             upstream_status=status,
         )
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise UpstreamRateLimited(
+    if status == _UNPAID:
+        raise UpstreamDenied(
+            f"{title} wants to be paid; check the credit and the plan of the account.", upstream_status=status
+        )
+    if status in _TOO_MANY:
+        from integrations import quotas
+
+        limited = UpstreamRateLimited(
             f"{title} asks for fewer calls; call again later.",
             upstream_status=status,
             retry_after=after,
         )
+        limited.quotas = quotas.read(response.headers)
+        raise limited
     if status in _LATER or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise UpstreamError(f"{title} failed; call again later.", upstream_status=status, retry_after=after)
     raise UpstreamRejected(f"{title} refused the request; check the arguments.", upstream_status=status)
@@ -234,26 +309,50 @@ def _http_date(value: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-_clients: OrderedDict[bytes, httpx.HTTPTransport] = OrderedDict()
+_clients: OrderedDict[tuple[bytes, bool], httpx.HTTPTransport] = OrderedDict()
 _clients_lock = threading.Lock()
 
 
-def _client(credentials: bytes) -> httpx.HTTPTransport:
+def _client(credentials: bytes, *, guarded: bool) -> httpx.HTTPTransport:
+    key = credentials, guarded
     with _clients_lock:
-        client = _clients.pop(credentials, None) or _new_client()
-        _clients[credentials] = client
+        client = _clients.pop(key, None) or (_new_guarded_client() if guarded else _new_client(_Bounded()))
+        _clients[key] = client
         while len(_clients) > MAX_CLIENTS:
             _clients.popitem(last=False)[1].close()
     return client
 
 
-def _new_client() -> httpx.HTTPTransport:
+def _new_guarded_client() -> httpx.HTTPTransport:
+    """Make a client that goes to public hosts only, and prove it: httpx may change what the guard stands on."""
+    client = _new_client(_Guarded())
+    from integrations.addresses import lets_pass
+
+    inside = next((address for address in ("127.0.0.1", "169.254.169.254") if not lets_pass(address)), None)
+    if inside is None or _is_refused(client, f"http://{inside}/"):
+        return client
+    client.close()
+    raise Misconfigured("The guard of URLs is not in place; no URL of a caller is asked for.")
+
+
+def _is_refused(client: httpx.HTTPTransport, url: str) -> bool:
+    """Say whether the guard refuses the URL, and not only the network."""
+    try:
+        client.handle_request(httpx.Request("GET", url)).close()
+    except UrlDenied:
+        return True
+    except httpx.HTTPError:
+        return False
+    return False
+
+
+def _new_client(backend: httpcore.NetworkBackend) -> httpx.HTTPTransport:
     context = tls_context("http/1.1")
     client = httpx.HTTPTransport(verify=context, trust_env=False)
     # httpx has no public way to set the network backend (encode/httpx#3749); a test fails should this cease to work.
     client._pool = httpcore.ConnectionPool(
         ssl_context=context,
-        network_backend=_Bounded(),
+        network_backend=backend,
         max_connections=MAX_CONNECTIONS,
         keepalive_expiry=55.0,  # less than the 60 s after which many load balancers close a connection
     )
@@ -306,10 +405,11 @@ class _Bounded(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError("no address")
         try:
-            addresses = look_up(host, port, min(RESOLVE_TIMEOUT, _left()))
+            answers = look_up(host, port, min(RESOLVE_TIMEOUT, _left()))
         except TimeoutError:
             raise httpcore.ConnectTimeout("the name was not looked up in time") from None
-        for address in addresses:
+        self.check(host, port, answers)
+        for address in answers:
             left = _left()
             if left <= 0:
                 raise httpcore.ConnectTimeout("no time left")
@@ -321,6 +421,9 @@ class _Bounded(httpcore.NetworkBackend):
                 return _BoundedStream(stream)
         raise failure
 
+    def check(self, host: str, port: int, answers: list[str]) -> None:
+        """Refuse the host for what it was looked up to, one of which is connected to next. Nothing is refused here."""
+
     def connect_unix_socket(
         self,
         path: str,
@@ -328,6 +431,18 @@ class _Bounded(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         raise httpcore.ConnectError("no service is reached by a Unix socket")
+
+
+class _Guarded(_Bounded):
+    """The same, to where callers may send this bundle. What is checked is what is connected to: no second look-up."""
+
+    def check(self, host: str, port: int, answers: list[str]) -> None:
+        from integrations import addresses, urls
+
+        try:
+            addresses.check(host, port, answers, urls.OPEN_PORTS)
+        except addresses.Denied as denied:
+            raise UrlDenied(f"{denied}.") from None
 
 
 class _BoundedStream(httpcore.NetworkStream):

@@ -20,7 +20,7 @@
     x UpstreamRejected        422  the service refused the request: its 400, 404, 409, 422
   - configure the provider
     x MissingSetup            424  nothing says how to reach the service
-    x UpstreamDenied          502  the service refused the credentials: its 401, 403
+    x UpstreamDenied          502  the service refused the credentials, or wants to be paid: its 401, 402, 403
   - wait, then call again
     x IdempotencyInProgress   409  a call with the same idempotency key is under way
     x RateLimited             429  the caller makes more calls than it may
@@ -51,7 +51,10 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from integrations.provider import Method
+    from integrations.quotas import Quota
 
 
 class IntegrationError(Exception):
@@ -205,7 +208,7 @@ class Misconfigured(IntegrationError, code="misconfigured", status=500, retryabl
 
 
 class UpstreamDenied(IntegrationError, code="upstream_denied", status=502, retryable=False):
-    """The service refused the credentials."""
+    """The service refused the credentials, or the account behind them has run out of credit."""
 
 
 class ResponseTooLarge(IntegrationError, code="response_too_large", status=502, retryable=False):
@@ -225,7 +228,9 @@ class UpstreamBadResponse(IntegrationError, code="upstream_bad_response", status
 
 
 class UpstreamRateLimited(IntegrationError, code="upstream_rate_limited", status=503, retryable=True):
-    """The service asks for fewer calls; `retry_after` says when, if it said so."""
+    """The service asks for fewer calls; `retry_after` says when, if it said so, and `quotas` what it said of them."""
+
+    quotas: "Sequence[Quota]" = ()
 
 
 class CircuitOpen(IntegrationError, code="circuit_open", status=503, retryable=True):

@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 
 _M = TypeVar("_M", bound=BaseModel)
 
-_WRONG_CREDENTIALS = (401, 535)  # of HTTP, of SMTP
+# Of those who give tokens (RFC 6749 section 5.2), of HTTP, of services that check a key like an argument, of SMTP.
+_WRONG_CREDENTIALS = (400, 401, 422, 535)
 
 
 class Call(NamedTuple):
-    """What a caller asks of a method. `deadline` is on the monotonic clock."""
+    """What a caller asks of a method, by an HTTP request or another event. `deadline` is on the monotonic clock."""
 
     arguments: dict[str, Any]
     setup: dict[str, Any] | None
     connection: str | None
     deadline: float
+    over_http: bool
 
 
 class Outcome(NamedTuple):
-    """What a method gave, and the secrets of the setup that it was given: they have no place in an output."""
+    """What a method gave, and the secrets that it was given or got for them: they have no place in an output."""
 
     output: "Output"
     secrets: list[str]
@@ -63,7 +65,8 @@ def _run(provider: "Provider", method: "Method", call: Call, connection: Connect
     try:
         setup = _setup(provider, connection.setup)
         offered = _offered(provider, method, call, connection, arguments, setup, meter)
-        return Outcome(method.function(**{name: offered[name] for name in method.parameters}), _secrets(setup))
+        output = method.function(**{name: offered[name] for name in method.parameters})
+        return Outcome(output, [*_secrets(setup), *meter.tokens])
     except InvalidSetup as invalid:
         raise connection.blame(provider, invalid) from None
 
@@ -89,6 +92,10 @@ def _offered(
             repeatable=method.repeatable,
             meter=meter,
         )
+    if "files" in method.parameters:
+        from integrations.files import Files
+
+        offered["files"] = Files(deadline=call.deadline, meter=meter, over_http=call.over_http)
     if "tcp" in method.parameters:
         # Few providers speak anything but HTTP, so few load it.
         from integrations.tcp import Tcp

@@ -75,7 +75,7 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
         method = _method(provider, _method_of_route(provider, event) if http else _method_of_event(event), scopes)
         _check_scopes(provider, method, scopes)
         body = _read_http(method, event) if http else _read_event(event)
-        output, secrets = execute(provider, method, body.call(deadline), meter)
+        output, secrets = execute(provider, method, body.call(deadline, over_http=http), meter)
         text = _text(output)
     except IntegrationError as raised:
         error = raised
@@ -109,8 +109,8 @@ class _Body(BaseModel):
     setup: dict[str, Any] | None = None
     connection: StrictStr | None = None
 
-    def call(self, deadline: float) -> Call:
-        return Call(self.arguments or {}, self.setup, self.connection, deadline)
+    def call(self, deadline: float, *, over_http: bool) -> Call:
+        return Call(self.arguments or {}, self.setup, self.connection, deadline, over_http)
 
 
 class _Event(_Body):

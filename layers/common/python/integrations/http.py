@@ -3,20 +3,21 @@
 A request is sent again only where the error and the method's effect allow it, see `retries.py`.
 """
 
+import base64
 import functools
 import hashlib
 import itertools
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr, ValidationError
 
-from integrations.egress import Request, exchange
+from integrations.egress import Request, Upload, exchange
 from integrations.errors import (
     DeadlineExceeded,
     IntegrationError,
@@ -25,8 +26,11 @@ from integrations.errors import (
     Misconfigured,
     RateLimited,
     UpstreamBadResponse,
+    UpstreamRateLimited,
+    UrlDenied,
 )
 from integrations.findings import finding, sentence
+from integrations.redaction import remembered
 from integrations.replies import Reply
 
 if TYPE_CHECKING:
@@ -47,10 +51,14 @@ _Item = TypeVar("_Item")
 
 @dataclass(eq=False, repr=False)
 class Meter:
-    """What the requests of one call cost: the most attempts that one took, and when each was under way."""
+    """What is noted of one call's requests.
+
+    That is the most attempts that one took, when each was under way, and the tokens that services gave for them.
+    """
 
     attempts: int = 0
     spans: list[tuple[float, float]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -65,6 +73,67 @@ class Http:
     repeatable: bool
     meter: Meter
     ended: threading.Event = field(default_factory=threading.Event)
+    declared: str = ""
+    place: tuple[str, ...] = ()
+    authorization: str = ""
+
+    def at(self, name: str) -> "Http":
+        """Give the way to another of the provider's services, one of its `other_urls`.
+
+        What replaces the provider's base URL replaces this one too.
+        """
+        declared = self.provider.other_urls[name]
+        replaced = self.base_urls != self.provider.base_urls
+        return replace(self, declared=declared, base_urls=self.base_urls if replaced else (declared,))
+
+    def at_url(self, url: str, *place: str) -> "Http":
+        """Give the way to a base URL that the caller gave at this place of the call. Raise UrlDenied.
+
+        It takes the provider's headers along. Only https is let pass, and only to public hosts, unless the operators
+        let the host pass.
+        """
+        from integrations import addresses, urls
+
+        try:
+            base = str(urls.parsed(url))
+        except addresses.Denied as denied:
+            raise _denied(place, f"{denied}") from None
+        if "?" in base:
+            raise _denied(place, "A base URL has no query")
+        return replace(self, base_urls=(base.rstrip("/"),), place=place)
+
+    def with_bearer(self, token: str) -> "Http":
+        """Give the way with a token that a service has just given, in `Authorization` (RFC 6750)."""
+        if not _HEADER_PART.fullmatch(token):
+            raise UpstreamBadResponse(f"{self.provider.title} gave a token that cannot be sent in a header.")
+        if token not in remembered:
+            remembered.append(token)
+        self.meter.tokens.append(token)
+        return replace(self, authorization=f"Bearer {token}")
+
+    def with_basic(self, user: SecretStr, password: SecretStr) -> "Http":
+        """Give the way with a user and a password in `Authorization`, where not all of the provider's requests have it.
+
+        What all have is declared as the provider's `basic_auth`.
+        """
+        return replace(self, authorization=_basic(_reveal(user), _reveal(password)))
+
+    def repeating(self) -> "Http":
+        """Give the way for requests that may be sent again although the method may not: to ask how a job is."""
+        return replace(self, repeatable=True)
+
+    def within(self, seconds: float) -> "Http":
+        """Give the way with an end of its own, where a caller says how long to wait; the call's deadline holds too."""
+        return replace(self, deadline=min(self.deadline, time.monotonic() + seconds))
+
+    def pause(self, seconds: float) -> bool:
+        """Wait before asking again, as about a job that takes its time. Say whether there is time for a request then.
+
+        Where there is none, the wait is left out.
+        """
+        if time.monotonic() + seconds + SHORTEST_ATTEMPT > self.deadline:
+            return False
+        return not self.ended.wait(seconds)
 
     def get(
         self,
@@ -83,9 +152,30 @@ class Http:
         urls = self._urls(path, segments, from_root=from_root)
         return self._send("GET", urls, reply, max_bytes, params=params)
 
-    def post(self, path: str, *segments: str, reply: type[_R], json: Any) -> _R:
-        """Send a POST with a JSON body and give its answer as a `reply`. Raise the upstream errors."""
-        return self._send("POST", self._urls(path, segments), reply, body=json)
+    def post(
+        self,
+        path: str,
+        *segments: str,
+        reply: type[_R],
+        params: dict[str, Any] | None = None,
+        json: Any = None,
+        form: dict[str, Any] | None = None,
+        files: list[Upload] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> _R:
+        """Send a POST with JSON, or with a form and the files in it, and give its answer as a `reply`.
+
+        A form is multipart/form-data where there are `files`, if only an empty list. `headers` are of this request, in
+        the method's own words, and go before the provider's. Raise the upstream errors.
+        """
+        content = {"params": params, "json": json, "form": form, "files": files}
+        return self._send("POST", self._urls(path, segments), reply, headers=headers, **content)
+
+    def put(
+        self, path: str, *segments: str, reply: type[_R], params: dict[str, Any] | None = None, json: Any = None
+    ) -> _R:
+        """Send a PUT with JSON and give its answer as a `reply`. Raise the upstream errors."""
+        return self._send("PUT", self._urls(path, segments), reply, params=params, json=json)
 
     def each(self, function: Callable[[_Item], _T], items: Iterable[_Item]) -> list[_T]:
         """Call `function` with each item, in parallel, and give the results in order; the first error is raised."""
@@ -116,9 +206,25 @@ class Http:
                 raise InvalidArguments(sentence(found), errors=found)
         return template.format(*(quote(segment, safe="") for segment in segments))
 
-    def _send(self, method: str, urls: list[str], reply: type[_R], max_bytes: int | None = None, **content: Any) -> _R:
-        headers, accept = self._headers(), reply.media_type
-        requests = [Request(method=method, url=url, headers=headers, accept=accept, **content) for url in urls]
+    def _send(
+        self,
+        method: str,
+        urls: list[str],
+        reply: type[_R],
+        max_bytes: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **content: Any,
+    ) -> _R:
+        headers, accept, guarded = {**self._headers(), **(headers or {})}, reply.media_type, bool(self.place)
+        if content.get("params"):
+            content["params"] = {
+                name: _reveal(value) if isinstance(value, SecretStr) else value
+                for name, value in content["params"].items()
+                if value is not None
+            }
+        requests = [
+            Request(method=method, url=url, headers=headers, accept=accept, guarded=guarded, **content) for url in urls
+        ]
         credentials = self._fingerprint()
         limit = self.provider.max_response_bytes if max_bytes is None else max_bytes
         hosts, numbers = itertools.cycle(requests), itertools.count(1)
@@ -147,7 +253,7 @@ class Http:
     def _attempt(self, request: Request, credentials: bytes, reply: type[_R], max_bytes: int) -> _R:
         provider, start = self.provider, self._start(credentials)
         try:
-            answer = exchange(
+            answer, came_with = exchange(
                 request,
                 reply.read,
                 form=reply.form,
@@ -155,19 +261,32 @@ class Http:
                 credentials=credentials,
                 until=min(self.deadline, start + provider.attempt_timeout),
                 max_bytes=max_bytes,
+                refusal=_refusal_of(reply.refusal) if reply.refusal else None,
             )
+        except UpstreamRateLimited as limited:
+            if provider.paced_by_quotas:
+                from integrations.pacing import heed
+
+                heed(credentials, limited, start)
+            raise
         except ValidationError:
             raise UpstreamBadResponse(f"{provider.title} answered something else than it documents.") from None
+        except UrlDenied as denied:
+            raise _denied(self.place, denied.detail) from None
         finally:
             self.meter.spans.append((start, time.monotonic()))
-        if failure := answer.failure():
+        if provider.paced_by_quotas:
+            from integrations.pacing import keep
+
+            keep(credentials, came_with, start)
+        if failure := answer.with_headers(came_with).failure():
             raise failure
         return answer
 
     def _start(self, credentials: bytes) -> float:
         """Give the moment from which an attempt may go on, if there is time for one, after waiting for its slot."""
         self._check_time()
-        if self.provider.min_interval:
+        if self.provider.min_interval or self.provider.paced_by_quotas:
             # Few providers have a pace to keep, so few load it.
             from integrations.pacing import wait_for_slot
 
@@ -190,7 +309,7 @@ class Http:
 
     def _filled_base_urls(self) -> list[str]:
         """Fill in the base URLs. One that replaces the declared one and has no path of its own keeps that path."""
-        path = urlsplit(self.provider.base_urls[0]).path
+        path = "" if self.place else urlsplit(self.declared or self.provider.base_urls[0]).path
         urls = []
         for url in self.base_urls:
             try:
@@ -219,8 +338,13 @@ class Http:
         return str(value)
 
     def _headers(self) -> dict[str, str]:
-        declared = self.provider.headers.items()
-        return {header: _FIELD.sub(self._header_part, text) for header, text in declared}
+        headers = {name: _FIELD.sub(self._header_part, text) for name, text in self.provider.headers.items()}
+        if self.provider.basic_auth:
+            headers["authorization"] = _basic(*(_FIELD.sub(self._field, text) for text in self.provider.basic_auth))
+        return headers | ({"authorization": self.authorization} if self.authorization else {})
+
+    def _field(self, match: re.Match[str]) -> str:
+        return _reveal(getattr(self.setup, match[1]))
 
     def _header_part(self, match: re.Match[str]) -> str:
         name = match[1]
@@ -237,6 +361,16 @@ class Http:
         return hashlib.sha256(repr((self.provider.name, values)).encode()).digest()
 
 
+def _denied(place: tuple[str, ...], why: str) -> UrlDenied:
+    found = [finding([*place], "url_denied", why.rstrip("."))]
+    return UrlDenied(sentence(found), errors=found)
+
+
+def _basic(user: str, password: str) -> str:
+    """Write credentials as RFC 7617 has them: in UTF-8, and the first colon ends the user."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
 def _root(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
@@ -248,6 +382,10 @@ def _threads() -> "ThreadPoolExecutor":
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="each")
+
+
+def _refusal_of(form: type[Reply]) -> Callable[[bytes], IntegrationError | None]:
+    return lambda body: form.read(body).failure()
 
 
 def _reveal(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Requests at a distance, for a service that asks for so many seconds between two.
 
+The seconds are the provider's `min_interval`, or what the service's last answer says of a short quota that is used up.
 Every request, a repeated one too, takes the next slot, in the order in which they ask, and waits for it inside the
 deadline of its call. Where the slot comes too late the call ends in RateLimited, and the slot stays free.
 
@@ -13,17 +14,18 @@ waited for as ever.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from integrations.errors import RateLimited
+from integrations import quotas
+from integrations.errors import RateLimited, UpstreamRateLimited
 from integrations.http import SHORTEST_ATTEMPT
 
 if TYPE_CHECKING:
     from integrations.provider import Provider
 
-# Seconds on top of every interval: a request that has to connect first reaches the service later than the next one,
-# on the connection that is kept, and the service counts from what reaches it.
+# Seconds on top of an interval: a request that has to connect first reaches the service later than the next one,
+# on the connection that is kept, and the service counts from what reaches it. A short interval is only doubled.
 LEEWAY = 0.2
 
 
@@ -45,6 +47,13 @@ class _Moment(NamedTuple):
         return max(0.0, min(later.wall - self.wall, later.monotonic - self.monotonic))
 
 
+class _Next(NamedTuple):
+    """When the next request may start, and how many seconds it then takes up."""
+
+    moment: _Moment
+    interval: float
+
+
 class Slots:
     """When the next request with the same credentials may start. The clocks give seconds."""
 
@@ -52,26 +61,65 @@ class Slots:
         self._wall = wall
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._free_at: dict[bytes, _Moment] = {}
+        self._free_at: dict[bytes, _Next] = {}
 
     def take(self, credentials: bytes, interval: float, longest: float) -> float:
         """Give the seconds until the next slot, and take it unless they are more than `longest`."""
         with self._lock:
-            now = _Moment(self._wall(), self._monotonic())
+            now = self._now()
             # What is over says nothing any more, so the table holds no more than was asked for just now.
-            self._free_at = {key: moment for key, moment in self._free_at.items() if now.seconds_until(moment)}
-            wait = now.seconds_until(self._free_at.get(credentials, now))
-            if wait <= longest:
-                self._free_at[credentials] = now.after(wait + interval + LEEWAY)
+            self._free_at = {key: next_ for key, next_ in self._free_at.items() if now.seconds_until(next_.moment)}
+            found = self._free_at.get(credentials, _Next(now, interval))
+            wait = now.seconds_until(found.moment)
+            interval = max(interval, found.interval)
+            if wait <= longest and interval:
+                self._free_at[credentials] = _Next(now.after(wait + _with_leeway(interval)), interval)
             return wait
+
+    def learn(self, credentials: bytes, interval: float, since: float) -> None:
+        """Keep this interval from now on, counted from a request that started `since` seconds ago; 0 is none.
+
+        The slots that are taken already stay as they are.
+        """
+        with self._lock:
+            now, found = self._now(), self._free_at.get(credentials)
+            until = max(0.0, _with_leeway(interval) - since)
+            if found:
+                until = max(until, now.seconds_until(found.moment))
+            if found or interval:
+                self._free_at[credentials] = _Next(now.after(until), interval)
 
     def forget(self) -> None:
         """Let every next request start at once."""
         with self._lock:
             self._free_at.clear()
 
+    def _now(self) -> _Moment:
+        return _Moment(self._wall(), self._monotonic())
+
+
+def _with_leeway(interval: float) -> float:
+    return interval + min(LEEWAY, interval)
+
 
 slots = Slots()
+
+
+def keep(credentials: bytes, headers: Mapping[str, str], started: float) -> None:
+    """Keep to what an answer says of the quotas; its request `started` then, on the monotonic clock."""
+    _learn(credentials, quotas.read(headers), started)
+
+
+def heed(credentials: bytes, limited: UpstreamRateLimited, started: float) -> None:
+    """Keep to what a refusal says of the quotas, and say in it when to come again."""
+    _learn(credentials, limited.quotas, started)
+    if limited.retry_after is None:
+        limited.retry_after = quotas.wait(limited.quotas)
+
+
+def _learn(credentials: bytes, said: Sequence[quotas.Quota], started: float) -> None:
+    if said:
+        slots.learn(credentials, quotas.interval(said), time.monotonic() - started)
 
 
 def wait_for_slot(provider: "Provider", credentials: bytes, *, deadline: float, ended: threading.Event) -> None:
@@ -82,9 +130,10 @@ def wait_for_slot(provider: "Provider", credentials: bytes, *, deadline: float, 
     longest = deadline - time.monotonic() - SHORTEST_ATTEMPT
     wait = slots.take(credentials, provider.min_interval, longest)
     if wait > longest:
+        pace = f"once in {provider.min_interval:g} seconds" if provider.min_interval else "at the pace of its quota"
         raise RateLimited(
-            f"{provider.title} is asked once in {provider.min_interval:g} seconds, and the next time comes too late "
-            "for this call; call again later, or ask for less in one call.",
+            f"{provider.title} is asked {pace}, and the next time comes too late for this call; "
+            "call again later, or ask for less in one call.",
             retry_after=wait,
         )
     ended.wait(wait)

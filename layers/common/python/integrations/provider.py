@@ -29,15 +29,21 @@ def _strict_booleans(schema: Any) -> Any:
         return type(schema)(_strict_booleans(item) for item in schema)
     if not isinstance(schema, dict):
         return schema
-    rewritten = {
-        key: value if key in ("metadata", "cls", "config", "default") else _strict_booleans(value)
-        for key, value in schema.items()
-    }
+    rewritten = {key: _strict_below(key, value) for key, value in schema.items()}
     if rewritten.get("type") == "bool":
         return {**rewritten, "strict": True}
     if rewritten.get("type") in ("int", "float"):
         return core_schema.no_info_before_validator_function(_not_a_boolean, rewritten)
     return rewritten
+
+
+def _strict_below(key: str, value: Any) -> Any:
+    if key in ("metadata", "cls", "config", "default"):
+        return value
+    if key == "fields" and isinstance(value, dict):
+        # These keys are names, and a field may be called `metadata` or `default`.
+        return {name: _strict_booleans(field) for name, field in value.items()}
+    return _strict_booleans(value)
 
 
 def _not_a_boolean(value: Any) -> Any:
@@ -62,6 +68,11 @@ class Setup(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
     )
+
+    @classmethod
+    def asks_for_default(cls, given: dict[str, Any]) -> bool:  # noqa: ARG003  # for those that override it
+        """Say whether what is given as a setup is none, but asks in its own words for the default connection."""
+        return False
 
 
 class Arguments(BaseModel):
@@ -113,7 +124,7 @@ class Method(NamedTuple):
     idempotent: bool
     open_world: bool
     repeatable: bool
-    """Whether sending the same request twice does no more than sending it once."""
+    """Whether sending the same request twice does, and costs, no more than sending it once."""
     files: bool
     """Whether the arguments hold files, which make a call larger than words do."""
 
@@ -134,10 +145,12 @@ class Provider:
 
     `base_url` may hold `{field}`s of the setup or, where all methods have them, of the arguments; a tuple is tried
     in order when a host fails, and an empty one says that the service does not speak HTTP. `headers` may hold
-    `{field}`s of the setup. `attempt_timeout` is in seconds, for one attempt; the deadline of the call bounds all of
-    them together. `max_response_bytes` counts decoded bytes. `min_interval` is for a service that asks for a pace: the
-    seconds from the start of one request to the start of the next with the same credentials. `pacing.py` says how far
-    that reaches.
+    `{field}`s of the setup, and so may the user and the password of `basic_auth`. `other_urls` are further services
+    by name, reached with `http.at(name)`. `attempt_timeout` is in seconds, for one attempt; the deadline of the call
+    bounds all of them together. `max_response_bytes` counts decoded bytes. `min_interval` is for a service that asks
+    for a pace: the seconds from the start of one request to the start of the next with the same credentials.
+    `pacing.py` says how far that reaches. `paced_by_quotas` is for a service that says in its answers how much is left
+    of its quotas, see `quotas.py`: nothing is sent while a short one is used up.
     `function` holds properties of the SAM function that differ from the template's Globals.
     """
 
@@ -149,10 +162,13 @@ class Provider:
     category: str
     setup: type[Setup] | None = None
     base_url: str | tuple[str, ...] = ()
+    other_urls: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    basic_auth: tuple[str, str] | None = None
     attempt_timeout: float = 10.0
     max_response_bytes: int = 4_000_000
     min_interval: float = 0.0
+    paced_by_quotas: bool = False
     function: dict[str, Any] = field(default_factory=dict)
     methods: dict[str, Method] = field(default_factory=dict, init=False)
     default_method: str = field(default="", init=False)
@@ -163,7 +179,7 @@ class Provider:
         """Derive what a call needs, and check that the headers can be filled."""
         self.base_urls = (self.base_url,) if isinstance(self.base_url, str) else self.base_url
         self.setup_fields = tuple(self.setup.model_fields) if self.setup else ()
-        unknown = _placeholders(*self.headers.values()) - set(self.setup_fields)
+        unknown = _placeholders(*self.headers.values(), *(self.basic_auth or ())) - set(self.setup_fields)
         if unknown:
             raise TypeError(f"{self.name}: the headers name unknown setup fields: {sorted(unknown)}")
 
@@ -178,7 +194,8 @@ class Provider:
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Declare a method with its effect. What is not read-only says whether it destroys and may be repeated.
 
-        A method that takes `files` in its arguments may be called with as much as Lambda takes.
+        A read whose every request is billed says `idempotent=False`: it is not repeated either. A method that takes
+        `files` in its arguments may be called with as much as Lambda takes.
         """
         if read_only:
             destructive, idempotent = bool(destructive), idempotent is not False
@@ -197,7 +214,7 @@ class Provider:
                 destructive=destructive,
                 idempotent=idempotent,
                 open_world=open_world,
-                repeatable=read_only or idempotent,
+                repeatable=idempotent,
                 files=files,
             )
             self.default_method = self.default_method or function.__name__
@@ -214,10 +231,11 @@ class Provider:
         return functools.partial(handler.handle, self)
 
     def _signature(self, function: Callable[..., Any]) -> tuple[type[Arguments], type[Output]]:
-        """Read `(args: XArguments, http: Http, tcp: Tcp, setup: XSetup, deadline: float) -> XOutput`.
+        """Read `(args: XArguments, http: Http, files: Files, tcp: Tcp, setup: XSetup, deadline: float) -> XOutput`.
 
-        All but the first are optional. `deadline` is when the method must be done, on the monotonic clock; `http` and
-        `tcp` keep to it by themselves, so only a method that works or waits on its own asks for it.
+        All but the first are optional, in any order. `deadline` is when the method must be done, on the monotonic
+        clock; `http`, `files` and `tcp` keep to it by themselves, so only a method that works or waits on its own asks
+        for it.
         """
         name = f"{self.name}.{function.__name__}"
         hints = dict(function.__annotations__)
@@ -228,11 +246,9 @@ class Provider:
             raise TypeError(f"{name}: the return type is a subclass of Output")
         if not function.__doc__:
             raise TypeError(f"{name}: the docstring is what a language model reads; write one")
-        unknown = set(hints) - {"http", "tcp", "setup", "deadline"}
-        if unknown:
-            raise TypeError(
-                f"{name}: unknown parameters {sorted(unknown)}; there are args, http, tcp, setup and deadline"
-            )
+        known = ("files", "http", "tcp", "setup", "deadline")
+        if unknown := set(hints) - {*known}:
+            raise TypeError(f"{name}: unknown parameters {sorted(unknown)}; there are args, {', '.join(known)}")
         unknown = _placeholders(*self.base_urls) - {*self.setup_fields, *arguments.model_fields}
         if unknown:
             raise TypeError(f"{name}: the base URL names unknown fields: {sorted(unknown)}")

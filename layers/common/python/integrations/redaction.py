@@ -88,13 +88,18 @@ def forms(value: str) -> tuple[str, ...]:
     """Give the forms in which a value travels, the longest first; none for one that is too short to be a secret."""
     if len(value) < _MIN_LENGTH:
         return ()
-    raw = value.encode()
-    found = {value, quote(value), quote(value, safe=""), quote_plus(value), raw.hex(), raw.hex().upper()}
-    for ascii_only in (True, False):
-        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        found.update((once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]))  # a log line holds JSON inside JSON
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        found.update(_base64_core(encode(b"\0" * shift + raw).decode(), shift) for shift in range(3))
+    found: set[str] = set()
+    # A key that a service takes in the query of a URL is repeated, and encoded again, in the form that it has there.
+    for spelled in {value, quote(value, safe="")}:
+        raw = spelled.encode()
+        found |= {spelled, quote(spelled), quote(spelled, safe=""), quote_plus(spelled), raw.hex(), raw.hex().upper()}
+        for ascii_only in (True, False):
+            once = json.dumps(spelled, ensure_ascii=ascii_only)[1:-1]
+            found.update((once, json.dumps(once, ensure_ascii=ascii_only)[1:-1]))  # a log line holds JSON inside JSON
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            cores = {_base64_core(encode(b"\0" * shift + raw).decode(), shift) for shift in range(3)}
+            # A header that a service repeats inside of a URL has its pluses and slashes encoded.
+            found |= {form for core in cores for form in (core, quote(core), quote(core, safe=""))}
     # The longest first, so that no form is masked in half by a shorter one.
     return tuple(sorted((form for form in found if len(form) >= _MIN_LENGTH), key=len, reverse=True))
 

@@ -1,8 +1,9 @@
 """What a method reads of a service's answer, and the form in which the answer comes: JSON, unless it says otherwise."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 from pydantic_core import from_json
 
 from integrations.decoding import Undecodable
@@ -14,13 +15,27 @@ class Reply(BaseModel):
     """The part of a service's answer that a method reads; other fields are ignored.
 
     An answer that is not JSON says its `form`, as in "answered something else than JSON", and its `media_type`, which
-    is asked for, and overrides `read`.
+    is asked for, and overrides `read`. A service that says more in the body of a 4xx answer than by its status is read
+    with `refusal`, whose `failure` then decides where it gives an error; 429 is decided by its status and headers.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     form: ClassVar[str] = "JSON"
     media_type: ClassVar[str] = "application/json"
+    refusal: ClassVar["type[Reply] | None"] = None
+
+    _headers: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Give the headers that came with the answer, whose names may be asked for in any case."""
+        return self._headers
+
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Keep the headers that came with the answer."""
+        self._headers = headers
+        return self
 
     @classmethod
     def read(cls, body: bytes) -> Self:
@@ -48,6 +63,23 @@ class RawReply(Reply):
     def read(cls, body: bytes) -> Self:
         """Take the body as it is."""
         return cls(content=body)
+
+
+class TextReply(Reply):
+    """An answer taken as text, in UTF-8. A subclass says its form, as with RawReply."""
+
+    form: ClassVar[str] = "text"
+    media_type: ClassVar[str] = "text/*"
+
+    text: str
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Decode the body. Raise Undecodable where it is not UTF-8."""
+        try:
+            return cls(text=body.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise Undecodable("not UTF-8") from None
 
 
 def strict_json(body: bytes) -> Any:

@@ -205,7 +205,7 @@ def resolve(provider: "Provider", setup: dict[str, Any] | None, name: str | None
     A provider that takes no setup has no default connection to look for. On a laptop the environment stands in for
     a default connection that is not stored. Raise UnknownConnection for a name that is not stored.
     """
-    if setup:
+    if setup and not (provider.setup and provider.setup.asks_for_default(setup)):
         return _with_hosts(provider, Connection(setup, of_caller=True))
     if name is not None:
         connection = connections.read(_secret_name(provider, name)) if NAME.fullmatch(name) else None
