@@ -63,8 +63,12 @@ def test_help(names: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_tools_are_printed_in_a_format(tmp_path: Path, name: str) -> None:
     done = integrations(tmp_path, "tools", *(["--format", name] if name != "openai" else []))
-    assert (done.returncode, done.stderr) == (0, "")
     written = json.loads((ROOT / f"functions/registry/tools/{name}.json").read_text())
+    loose = [tool for tool, definition in written.items() if definition.get("strict") is False]
+    assert [
+        line.partition(": strict is false; any keys are taken at ")[0] for line in done.stderr.splitlines()
+    ] == loose
+    assert done.returncode == 0
     assert json.loads(done.stdout) == [*written.values()]
     assert len(written) >= 2
 
@@ -86,7 +90,7 @@ def test_a_tool_that_cannot_be_strict_is_named(tmp_path: Path) -> None:
         )
     )
     done = in_copy(checkout, "devtools.cli", "tools", "--format", "openai-responses")
-    assert done.stderr == "wikipedia_search: strict is false; any keys are taken at arguments.more\n"
+    assert "wikipedia_search: strict is false; any keys are taken at arguments.more" in done.stderr.splitlines()
     assert {tool["name"]: tool["strict"] for tool in json.loads(done.stdout)}["wikipedia_search"] is False
 
 

@@ -44,6 +44,7 @@ SHEET = {
     ],
 }  # fmt: skip
 FIXED = frozenset({"access_token"})
+LOADED_LATE = ("jwt",)
 
 
 @functools.cache
