@@ -339,6 +339,7 @@ def test_a_new_provider_touches_nobody_elses_file(made: Made) -> None:
         "events/acme_two.search.json",
         "tests/providers/test_acme_two.py",
         "template.yaml",
+        "template.canary.yaml",
         "docs/providers.md",
         "functions/registry/catalog.json",
         *(f"functions/registry/tools/{name}.json" for name in FORMATS),
