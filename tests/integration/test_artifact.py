@@ -20,7 +20,7 @@ from devtools.runtime_api import Environment as Function
 from devtools.runtime_api import Result
 from tests.support import mail
 from tests.support import upstream as reply
-from tests.support.artifact import Artifact, build
+from tests.support.artifact import Artifact, digests
 from tests.support.aws import Secrets
 from tests.support.code_findings import bytecode
 from tests.support.keys import Headers, wrong_keys
@@ -35,14 +35,6 @@ MEGABYTE = 1_000_000
 
 def function_name(provider: str) -> str:
     return "".join(word.capitalize() for word in provider.split("_")) + "Function"
-
-
-def digests(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def test_the_layer_and_every_function_are_uploaded(artifact: Artifact) -> None:
@@ -118,15 +110,6 @@ def test_the_layer_holds_each_certificate_authority_in_a_file_of_its_own(artifac
     layer = artifact.code["CommonLayer"] / "python"
     bundle = (layer / "certifi/cacert.pem").read_text()
     assert len(list((layer / "integrations/authorities").iterdir())) == bundle.count("BEGIN CERTIFICATE") > 100
-
-
-def test_two_builds_in_two_places_are_the_same_byte_by_byte(
-    built: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    again = build(tmp_path_factory.mktemp("again-and-elsewhere"))
-    first = digests(built)
-    assert len(first) > 500
-    assert digests(again) == first
 
 
 @pytest.fixture

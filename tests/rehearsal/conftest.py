@@ -26,8 +26,10 @@ class Packaged:
 
     architecture: str
     folder: Path
+    built: Path
+    """What `sam build` has written."""
     template: Template
-    """What it has written, and what AWS makes of that."""
+    """What `sam package` has written, and what AWS makes of that."""
 
     @cached_property
     def uploads(self) -> dict[str, Path]:
@@ -174,7 +176,7 @@ def _packaged(account: Account, folder: Path, architecture: str) -> Packaged:
         if uri := properties.get("CodeUri") or properties.get("ContentUri"):
             key = uri.removeprefix(f"s3://{BUCKET}/")
             account.client("s3").download_file(BUCKET, key, str(folder / "uploads" / f"{name}.zip"))
-    return Packaged(architecture, folder, translate(folder / "packaged.json"))
+    return Packaged(architecture, folder, built, translate(folder / "packaged.json"))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import json
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def blue(
         "CertificateAuthorities": authorities[0],
         "LogRetentionDays": "7",
     }
-    packaged = Packaged(native.architecture, native.folder, Template(native.template.written, template))
+    packaged = replace(native, template=Template(native.template.written, template))
     deployed = deploy(account, packaged, BLUE, **parameters)
     running.is_stack(deployed.resources)
     return deployed

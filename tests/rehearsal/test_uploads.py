@@ -1,9 +1,11 @@
 """The zips that `sam package` uploads, for each architecture."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.rehearsal.conftest import Packaged
-from tests.support.artifact import lambda_python
+from tests.support.artifact import build, digests, lambda_python
 from tests.support.code_findings import compiled_files, foreign_code, sources_only, unloadable_handler
 from tests.support.stack import ROOT
 
@@ -53,3 +55,9 @@ def test_both_architectures_have_the_same_sources(both: dict[str, Packaged]) -> 
             assert {
                 path.relative_to(other.code[name]): path.read_bytes() for path in other.code[name].rglob("*.py")
             } == sources, name
+
+
+def test_two_builds_in_two_places_are_the_same_byte_by_byte(native: Packaged, tmp_path: Path) -> None:
+    first = digests(native.built)
+    assert len(first) > 500
+    assert digests(build(tmp_path, native.architecture)) == first

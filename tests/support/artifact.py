@@ -1,6 +1,7 @@
 """What `sam deploy` would upload: built, packaged into an S3 on loopback, and unzipped as Lambda unzips it."""
 
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -149,6 +150,15 @@ def _object_store() -> Iterator[tuple[str, Any]]:
     yield endpoint, client
     client.close()
     server.stop()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Give the SHA-256 of each file, by its place in the folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
