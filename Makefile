@@ -26,7 +26,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
-setup: $(VENV)/.installed $(VENV)/sam/.installed $(VENV)/runtime/.installed ## Install everything that the other verbs need, into .venv
+setup: $(VENV)/.compiled $(VENV)/runtime/.installed ## Install everything that the other verbs need, into .venv
 
 .PHONY: run
 run: $(VENV)/.installed ## Serve the bundle on http://127.0.0.1:8000 (PORT=… for another port)
@@ -107,6 +107,12 @@ $(VENV)/sam/.installed: $(BIN)/uv requirements/sam.txt
 $(VENV)/checkov/.installed: $(BIN)/uv requirements/checkov.txt
 	@$(BIN)/uv venv --quiet --clear -p $(BIN)/python $(VENV)/checkov
 	@$(SYNC) -p $(VENV)/checkov/bin/python requirements/checkov.txt
+	@touch $@
+
+# Where Python is told to write no bytecode, each process of the tests would compile every package anew. Some packages
+# have templates among their files that are no Python of their own, which is what may fail.
+$(VENV)/.compiled: $(VENV)/.installed $(VENV)/sam/.installed
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib $(VENV)/sam/lib >/dev/null || true
 	@touch $@
 
 # What Lambda's own Python has beside its standard library. Not an environment but a folder of wheels for 3.13, so
