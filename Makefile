@@ -33,8 +33,13 @@ run: $(VENV)/.installed ## Serve the bundle on http://127.0.0.1:8000 (PORT=… f
 	@$(BIN)/integrations serve --port $(PORT)
 
 .PHONY: test
-test: setup ## Run all tests
-	@$(BIN)/pytest -q -n 2 --dist worksteal
+test: setup ## Run the tests
+	@$(BIN)/pytest -q -n 3 --dist worksteal
+
+# What waits most of its time: services that hang, and the benchmarks in short.
+.PHONY: test-slow
+test-slow: setup ## Run the tests that take minutes: no secret gets out of any fault, and the benchmarks in short
+	@$(BIN)/pytest -q -n 3 --dist worksteal tests/slow
 
 .PHONY: check
 check: setup ## Lint, types, generated files, template

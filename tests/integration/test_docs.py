@@ -47,12 +47,13 @@ STACK = "integrations"
 # The commands that are shown and cannot be run here, each with its reason.
 NOT_RUN = {
     "make test": "it is what runs this",
+    "make test-slow": "it takes minutes, and the checks run it",
     "make check": "the build runs it, and it takes a minute",
     "make build": "the build runs it, and it takes minutes",
     "make sam-local": "the build runs it, and it needs a container engine",
-    ".venv/bin/python -m benchmarks.cold_start": "it takes minutes; tests/test_benchmarks.py runs it in short",
-    ".venv/bin/python -m benchmarks.warm": "it takes minutes; tests/test_benchmarks.py runs it in short",
-    ".venv/bin/python -m benchmarks.catalog": "it takes minutes; tests/test_benchmarks.py runs it in short",
+    ".venv/bin/python -m benchmarks.cold_start": "it takes minutes; tests/slow/test_benchmarks.py runs it in short",
+    ".venv/bin/python -m benchmarks.warm": "it takes minutes; tests/slow/test_benchmarks.py runs it in short",
+    ".venv/bin/python -m benchmarks.catalog": "it takes minutes; tests/slow/test_benchmarks.py runs it in short",
     ".venv/sam/bin/sam deploy --guided": "it needs an AWS account",
     ".venv/sam/bin/sam delete --stack-name integrations": "it needs an AWS account",
     "aws s3 rm s3://$FILES_BUCKET --recursive": "it needs an AWS account",

@@ -1,9 +1,11 @@
 """Brave: requests and answers judged by the connector's file and the vendor's tables; faults are scripted."""
 
 import copy
+import itertools
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -320,7 +322,14 @@ def test_rate_limit_of_one_request_a_second_is_kept_after_the_first_answer(fake:
 
 def test_rate_limit_of_one_request_a_second_is_survived_by_calls_that_come_at_once(fake: Upstream) -> None:
     """Nothing is known yet, so all are sent; those that are refused then go one a second."""
-    fake.route(one_a_second())
+    answer, numbers, all_are_there = one_a_second(), itertools.count(), threading.Barrier(3, timeout=10)
+
+    def together(request: Request) -> Any:
+        if next(numbers) < 3:
+            all_are_there.wait()
+        return answer(request)
+
+    fake.route(together)
     with ThreadPoolExecutor(3) as pool:
         replies = list(pool.map(lambda _: ask(), range(3)))
     assert [reply.status for reply in replies] == [200] * 3
