@@ -68,7 +68,7 @@ def _resources(provider: Provider) -> list[tuple[str, Block]]:
 
 def _dashboard(by_category: dict[str, list[Provider]], alarms: Sequence[str]) -> Block:
     body = [
-        _Tag("If", [f"{pascal(category)}Enabled", _Tag("Sub", text), ""]) if category else _Tag("Sub", text)
+        _Tag("If", [f"{pascal(category)}Enabled", _filled(text), ""]) if category else _filled(text)
         for category, text in dashboard.parts(by_category, alarms)
     ]
     return {
@@ -78,6 +78,10 @@ def _dashboard(by_category: dict[str, list[Provider]], alarms: Sequence[str]) ->
             "DashboardBody": {"Fn::Join": ["", body]},  # in its long form, so that each part has its line
         },
     }
+
+
+def _filled(text: str) -> "_Tag | str":
+    return _Tag("Sub", text) if "${" in text else text  # a Sub without a variable is a finding of cfn-lint
 
 
 def _properties(provider: Provider) -> Block:

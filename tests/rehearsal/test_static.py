@@ -24,6 +24,8 @@ CFN_LINT = {
 CHECKOV_CHECKS = {
     "CKV_AWS_18": "the access to the bucket's objects is in CloudTrail where an account wants it",
     "CKV_AWS_21": "a version kept is an object that is not gone after a day",
+    "CKV_AWS_26": "CloudWatch cannot publish to a topic under SNS's own key, and one's own key costs more than all "
+    "alarms; a message names an alarm and a page of the runbook",
     "CKV_AWS_27": "the queue is encrypted with SQS's own key, which checkov takes for none (SqsManagedSseEnabled)",
     "CKV_AWS_115": "no reserved concurrency by default: it is taken off what the account has; the parameter sets it",
     "CKV_AWS_116": "a provider's failed asynchronous calls go to the queue as its OnFailure destination, which "

@@ -34,10 +34,14 @@ def main(path: str, *given: str) -> None:
 
 
 def _upload(properties: dict[str, Any]) -> None:
-    """Name a place in S3 for code and definitions that lie here: the translator takes no paths."""
+    """Name a place in S3 for code and definitions that lie here: the translator takes no paths.
+
+    A packaged template has uploaded them already: a URL of S3, or an object of bucket and key.
+    """
     for name in CODE_PROPERTIES:
-        if not properties.get(name, "s3://").startswith("s3://"):
-            properties[name] = f"s3://bucket/{properties[name]}"
+        place = properties.get(name)
+        if isinstance(place, str) and not place.startswith("s3://"):
+            properties[name] = f"s3://bucket/{place}"
 
 
 if __name__ == "__main__":
