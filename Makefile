@@ -33,8 +33,9 @@ run: $(VENV)/.installed ## Serve the bundle on http://127.0.0.1:8000 (PORT=… f
 	@$(BIN)/integrations serve --port $(PORT)
 
 .PHONY: test
+# Half of the time a test waits, for a pause between two attempts or for a service that hangs: four for two cores.
 test: setup ## Run the tests
-	@$(BIN)/pytest -q -n 3 --dist worksteal
+	@$(BIN)/pytest -q -n 4 --dist worksteal
 
 # What waits most of its time: services that hang, and the benchmarks in short.
 .PHONY: test-slow
