@@ -23,7 +23,7 @@ import pytest
 from devtools.pages import differences
 from devtools.project import provider_names
 from tests.support import upstream as script
-from tests.support.peers import Peers, answer_examples
+from tests.support.peers import Peers
 from tests.support.serving import Bundle
 from tests.support.shown import assert_contains, content, written
 from tests.support.upstream import Message, Upstream
@@ -46,31 +46,18 @@ def test_the_list_is_whole() -> None:
             assert call.keys() & {"reply", "sent", "absent", "absent_headers"} or call["status"] in (200, 403), about
 
 
-@pytest.fixture
-def answering(peers: Peers) -> Iterator[Peers]:
-    for server in peers.mail.values():
-        server.received.clear()
-        server.logins.clear()
-    for service in peers.upstreams.values():
-        service.requests.clear()
-    yield peers
-    for name, service in peers.upstreams.items():
-        service.verify()
-        answer_examples(name, service)
-
-
 @pytest.mark.parametrize(("about", "entry"), ENTRIES, ids=[f"{about}: {entry['name']}" for about, entry in ENTRIES])
-def test_it_is_as_the_list_says(documented: Bundle, answering: Peers, about: str, entry: dict[str, Any]) -> None:
+def test_it_is_as_the_list_says(documented: Bundle, scripted: Peers, about: str, entry: dict[str, Any]) -> None:
     for call in entry["calls"]:
         method, _, target = call["request"].partition(" ")
         name = target.split("/")[2] if target.startswith("/execute/") else ""
-        services = Services(answering, name)
+        services = Services(scripted, name)
         if "answers" in call:
             services.upstream.replies(*map(answer, json.loads(call["answers"])))
         headers = json.loads(call.get("headers", "{}"))
         if call.get("key", True):
             headers["x-api-key"] = documented.key or ""
-        reply = documented.ask(method, target, headers=headers, content=answering.aimed(written(call.get("body", ""))))
+        reply = documented.ask(method, target, headers=headers, content=scripted.aimed(written(call.get("body", ""))))
         assert reply.status_code == call["status"], reply.text
         if "reply" in call:
             assert_contains(reply.json(), json.loads(call["reply"]))

@@ -15,7 +15,6 @@ called without it too. Without `upstream` the peer is the real one, as for the p
 
 import json
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import pytest
 
 from devtools.project import load_provider
 from tests.support import upstream as script
-from tests.support.peers import Peers, answer_examples
+from tests.support.peers import Peers
 from tests.support.serving import Bundle
 from tests.support.shown import assert_contains, content, written
 
@@ -80,20 +79,8 @@ def test_what_is_missing_is_found() -> None:
             assert_contains(given, wanted)
 
 
-@pytest.fixture
-def answering(peers: Peers) -> Iterator[Peers]:
-    for server in peers.mail.values():
-        server.received.clear()
-    for service in peers.upstreams.values():
-        service.requests.clear()
-    yield peers
-    for name, service in peers.upstreams.items():
-        service.verify()
-        answer_examples(name, service)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
-def test_a_call_of_the_original(documented: Bundle, answering: Peers, case: Path) -> None:
+def test_a_call_of_the_original(documented: Bundle, scripted: Peers, case: Path) -> None:
     whole = load(case)
     provider, method = whole["provider"], whole["method"]
     assert case.name.startswith(f"{provider}.{method}.")
@@ -102,12 +89,12 @@ def test_a_call_of_the_original(documented: Bundle, answering: Peers, case: Path
         if "upstream" in whole:
             kind = whole.get("upstream_type")
             answers = (script.content(item.encode(), kind) if kind else script.json(item) for item in whole["upstream"])
-            answering.upstreams[provider].replies(*answers)
-        reply = documented.call(path, answering.aimed(written(json.dumps(body))).encode())
+            scripted.upstreams[provider].replies(*answers)
+        reply = documented.call(path, scripted.aimed(written(json.dumps(body))).encode())
         assert reply.status_code == 200, reply.text
         assert_contains(reply.json(), whole["output"])
         if "sent" in whole:
-            assert_contains(last_sent(answering, provider), whole["sent"])
+            assert_contains(last_sent(scripted, provider), whole["sent"])
 
 
 def last_sent(peers: Peers, provider: str) -> dict[str, Any]:

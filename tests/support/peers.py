@@ -80,6 +80,20 @@ def peers(mediawiki: str, certificate_authority: "trustme.CA", authority_file: P
         yield started
 
 
+@pytest.fixture
+def scripted(peers: Peers) -> Iterator[Peers]:
+    """Give the peers to a test that scripts their answers: nothing was asked before, and every answer must be taken."""
+    for server in peers.mail.values():
+        server.received.clear()
+        server.logins.clear()
+    for upstream in peers.upstreams.values():
+        upstream.requests.clear()
+    yield peers
+    for name, upstream in peers.upstreams.items():
+        upstream.verify()
+        answer_examples(name, upstream)
+
+
 @pytest.fixture(scope="session")
 def documented(peers: Peers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bundle]:
     """Give `make run` as the pages have it, only that the services are the peers."""
