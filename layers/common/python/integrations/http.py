@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from integrations.egress import Request, Upload, exchange
 from integrations.errors import (
@@ -271,8 +271,6 @@ class Http:
 
                 heed(credentials, limited, start)
             raise
-        except ValidationError:
-            raise UpstreamBadResponse(f"{provider.title} answered something else than it documents.") from None
         except UrlDenied as denied:
             raise _denied(self.place, denied.detail) from None
         finally:
