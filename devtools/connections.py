@@ -5,13 +5,13 @@ import re
 from typing import Any
 
 import click
-from pydantic import AliasChoices, SecretStr, ValidationError
+from pydantic import AliasChoices, ValidationError
 from pydantic_core import from_json
 
 from devtools.errors import CommandError, UsageError
 from devtools.store import API_KEYS, SecretStore, Value
 from integrations import Provider, findings
-from integrations.setup import NAME
+from integrations.setup import NAME, from_text
 
 DEFAULT = "default"
 MASK = "****"
@@ -143,18 +143,8 @@ def ask(provider: Provider, stored: Value | None) -> Value:
             hide_input=name in _secret_fields(provider),
         )
         if answer != "" or name in before:
-            answers[name] = _typed(answer, info.annotation) if answer != "" else before[name]
+            answers[name] = from_text(answer, info.annotation) if answer != "" else before[name]
     return {**(stored or {}), "setup": answers}
-
-
-def _typed(answer: str, annotation: Any) -> Any:
-    """Read what was typed for a field that is not text as JSON where it is JSON."""
-    if annotation in (str, SecretStr):
-        return answer
-    try:
-        return from_json(answer)
-    except ValueError:
-        return answer
 
 
 def _secret_fields(provider: Provider) -> set[str]:

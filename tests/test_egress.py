@@ -125,6 +125,14 @@ def test_each_status_has_its_error(upstream: Upstream, status: int, error: type[
     assert "own words" not in str(raised.value)
 
 
+@pytest.mark.parametrize("reply", [script.html(), json([1, 2]), json({"value": "x" * 200_000})])
+def test_an_answer_that_is_no_use_has_its_status_too(upstream: Upstream, reply: script.Reply) -> None:
+    upstream.replies(reply)
+    with pytest.raises(IntegrationError) as raised:
+        write()
+    assert raised.value.upstream_status == 200
+
+
 FAULTS: dict[str, tuple[script.Reply, type[IntegrationError]]] = {
     "hangs": (script.hang(), UpstreamTimeout),
     "hangs in the headers": (script.hang_headers(), UpstreamTimeout),

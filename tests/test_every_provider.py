@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from devtools.pages.providers import judge_of
-from integrations import Provider
+from integrations import Provider, Setup
 from integrations.provider import Method
 
 ROOT = Path(__file__).parents[1]
@@ -140,12 +140,17 @@ def test_unknown_arguments_are_refused_at_every_depth(provider: Provider, method
 
 @every_method
 def test_booleans_are_never_coerced(provider: Provider, method: Method) -> None:
-    for name, schema in method.arguments.model_json_schema()["properties"].items():
-        kinds = {schema.get("type"), *(branch.get("type") for branch in schema.get("anyOf", []))}
-        wrong: list[Any] = [True] if kinds & {"integer", "number"} else ["true", 1] if "boolean" in kinds else []
-        for value in wrong:
-            errors = refusal(method, {name: value})
-            assert (name,) in errors, f"{provider.name}.{method.name}: {name} takes {value!r}"
+    for name, value in mistaken_booleans(method.arguments):
+        assert (name,) in refusal(method.arguments, {name: value}), (
+            f"{provider.name}.{method.name}: {name} takes {value!r}"
+        )
+
+
+@every_provider
+def test_booleans_are_never_coerced_in_a_setup(provider: Provider) -> None:
+    setup = provider.setup or Setup
+    for name, value in mistaken_booleans(setup):
+        assert (name,) in refusal(setup, {name: value}), f"{provider.name}: setup.{name} takes {value!r}"
 
 
 @every_provider
@@ -284,12 +289,20 @@ def objects(schema: Any) -> Iterator[dict[str, Any]]:
             yield from objects(item)
 
 
-def refusal(method: Method, data: dict[str, Any]) -> set[tuple[Any, ...]]:
+def mistaken_booleans(model: type[BaseModel]) -> Iterator[tuple[str, Any]]:
+    """Give each field that is a number with a boolean, and each that is a boolean with what only looks like one."""
+    for name, schema in model.model_json_schema().get("properties", {}).items():
+        kinds = {schema.get("type"), *(branch.get("type") for branch in schema.get("anyOf", []))}
+        wrong: list[Any] = [True] if kinds & {"integer", "number"} else ["true", 1] if "boolean" in kinds else []
+        yield from ((name, value) for value in wrong)
+
+
+def refusal(model: type[BaseModel], data: dict[str, Any]) -> set[tuple[Any, ...]]:
     """Give the places that validation refuses."""
     from pydantic import ValidationError
 
     try:
-        method.arguments.model_validate(data)
+        model.model_validate(data)
     except ValidationError as invalid:
         return {error["loc"] for error in invalid.errors() if error["type"] != "missing"}
     return set()

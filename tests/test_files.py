@@ -138,6 +138,13 @@ def test_a_server_that_fails_is_asked_again(network: Network) -> None:
     assert (reply.status, reply.headers["x-attempts"]) == (200, "3")
 
 
+def test_a_redirect_is_another_request_and_no_further_attempt(network: Network) -> None:
+    network.tls.replies(script.text("busy", 503), script.redirect("/there"), content(IMAGE, "image/png"))
+    reply = fetch(URL)
+    assert (reply.status, len(network.tls.requests)) == (200, 3)
+    assert reply.headers["x-attempts"] == "2"
+
+
 def test_a_server_that_hangs_ends_with_the_call(network: Network) -> None:
     network.tls.route(lambda _: script.hang())
     reply = fetch(URL, seconds=2.5)

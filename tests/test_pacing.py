@@ -13,7 +13,7 @@ import pytest
 from integrations.errors import RateLimited, UpstreamBadResponse, UpstreamRejected
 from integrations.pacing import LEEWAY, Slots
 from tests.support import upstream as script
-from tests.support.calls import RESERVE, call
+from tests.support.calls import RESERVE, call, post
 from tests.support.sample import SETUP, paced, provider
 from tests.support.upstream import Upstream, json
 
@@ -92,6 +92,8 @@ def test_a_slot_that_comes_too_late_is_told_at_once_and_stays_free(upstream: Ups
         "call again later, or ask for less in one call."
     )
     assert len(upstream.requests) == 1
+    refused = post(paced, {"setup": SETUP}, method="read", seconds=RESERVE + 0.6)
+    assert (refused.status, refused.headers["x-attempts"]) == (429, "0")
     read()
     assert max(distances(upstream)) < INTERVAL + LEEWAY + 0.5
 

@@ -1,9 +1,11 @@
 """Where a setup comes from, and what rotation does to a call."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import Field, SecretStr
 
+from integrations import Arguments, Output, Provider, Setup
 from integrations.errors import DependencyUnavailable, IntegrationError, Misconfigured
 from integrations.setup import CACHED_FOR, REFRESH_EVERY, STALE_FOR, Connection, Connections
 from tests.support import upstream as script
@@ -139,6 +141,60 @@ def test_a_stored_setup_that_cannot_be_sent_is_the_operators_mistake(
     reply = post(provider, {})
     assert (reply.status, reply.body["code"]) == (500, "misconfigured")
     assert "newline" not in reply.text
+
+
+class ManifoldSetup(Setup):
+    api_key: SecretStr = Field(description="The key.")
+    user: str | None = Field(None, description="Who signs in.")
+    pin: Annotated[SecretStr, Field(min_length=2)] | None = Field(None, description="A second key.")
+    port: int = Field(1, description="A number.")
+    wide: bool = Field(default=False, description="A boolean.")
+    region: Literal["eu", "us"] | None = Field(None, description="One of some words.")
+    params: dict[str, Any] | None = Field(None, description="An object.")
+
+
+class SaidArguments(Arguments):
+    pass
+
+
+class SaidOutput(Output):
+    said: dict[str, Any] = Field(description="The setup.")
+
+
+manifold = Provider(
+    name="manifold",
+    title="Manifold",
+    url="https://manifold.example",
+    docs="https://manifold.example/docs",
+    category="search",
+    setup=ManifoldSetup,
+)
+
+
+@manifold.method(read_only=True)
+def say(args: SaidArguments, setup: ManifoldSetup) -> SaidOutput:
+    """Say what was set up."""
+    said = {name: getattr(setup, name) for name in setup.model_fields_set}
+    return SaidOutput(
+        said={name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in said.items()}
+    )
+
+
+def test_a_variable_means_what_its_field_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"api_key": '{"a": 1}', "user": "12345", "pin": "0012345", "region": "eu"}
+    others = {"port": "587", "wide": "true", "params": '{"tier": "fast"}'}
+    for name, text in (texts | others).items():
+        monkeypatch.setenv(f"MANIFOLD_{name.upper()}", text)
+    assert call(manifold)["said"] == texts | {"port": 587, "wide": True, "params": {"tier": "fast"}}
+
+
+@pytest.mark.parametrize(("name", "text"), [("PORT", "true"), ("WIDE", "yes"), ("PARAMS", "{"), ("PARAMS", "NaN")])
+def test_a_variable_that_its_field_does_not_take(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv("MANIFOLD_API_KEY", "key-of-the-environment")
+    monkeypatch.setenv(f"MANIFOLD_{name}", text)
+    reply = post(manifold, {})
+    assert (reply.status, reply.body["code"]) == (500, "misconfigured")
+    assert f"setup.{name.lower()}" in reply.body["detail"]
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -200,11 +200,11 @@ def test_a_setup_for_a_provider_that_takes_none(tmp_path: Path) -> None:
 # At a terminal.
 
 
-def typed(home: Path, *answers: str) -> tuple[int, str]:
-    """Run `secrets put algolia` at a terminal of its own, answering each question; give status and screen."""
+def typed(home: Path, *answers: str, provider: str = "algolia") -> tuple[int, str]:
+    """Run `secrets put` at a terminal of its own, answering each question; give status and screen."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "secrets", "put", "algolia"],
+        [*COMMAND, "secrets", "put", provider],
         cwd=ROOT,
         env=environment(home),
         stdin=theirs,
@@ -224,7 +224,7 @@ def typed(home: Path, *answers: str) -> tuple[int, str]:
             screen += os.read(ours, 4096).decode()
         except OSError:  # the other side is closed
             break
-        if left and re.search(r"(application_id|api_key)[^\n]*: $", screen):
+        if left and re.search(r"\n[a-z_]+( \[[^\n]*\])?: $", screen):
             os.write(ours, f"{left.pop(0)}\n".encode())
             screen += "\n"
     os.close(ours)
@@ -238,6 +238,14 @@ def test_the_fields_are_asked_for_and_a_secret_is_not_shown(tmp_path: Path) -> N
     assert "TESTAPP" in screen
     assert KEY not in screen
     assert stored(tmp_path)["algolia/default"] == {"setup": SETUP}
+
+
+def test_a_password_of_digits_stays_text(tmp_path: Path) -> None:
+    status, screen = typed(tmp_path, "mail.example.com", "2525", "12345", "0012345678", "", provider="email")
+    assert status == 0, screen
+    assert stored(tmp_path)["email/default"] == {
+        "setup": {"host": "mail.example.com", "port": 2525, "user": "12345", "password": "0012345678"}
+    }
 
 
 def test_enter_keeps_what_is_stored(tmp_path: Path) -> None:

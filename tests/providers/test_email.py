@@ -543,6 +543,7 @@ def test_a_caller_does_not_reach_what_is_next_to_the_function(
     server = scripted()
     reply = send(server.port, setup={"host": host, "security": "none"})
     assert (reply.status, reply.body["code"], reply.body["retryable"]) == (422, "url_denied", False)
+    assert reply.headers["x-attempts"] == "0", "nothing was sent"
     assert reply.body["errors"][0]["loc"] == ["setup", "host"]
     assert server.connections == 0
 

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import httpcore
 import httpx
+from pydantic import ValidationError
 
 from integrations.decoding import TooLarge, Undecodable, decoded
 from integrations.errors import (
@@ -104,11 +105,11 @@ def exchange(
 ) -> tuple[_T, Mapping[str, str]]:
     """Send the request, once, and give what `read` makes of the body of a 2xx answer, and its headers.
 
-    `read` raises Undecodable for a body that is not in its `form`; that and `title`, the service's name, are for
-    errors. `refusal` makes an error of the body of a 4xx answer where the status alone says too little; where it gives
-    None or raises ValueError the status decides. `credentials` is a fingerprint: connections are never shared between
-    two. `until` is on the monotonic clock. Raise Redirected where the request says so, the upstream errors of
-    `errors.py`, and what `read` raises.
+    `read` raises Undecodable for a body that is not in its `form`, and ValidationError for one that says something else
+    than the service documents; `form` and `title`, the service's name, are for errors. `refusal` makes an error of the
+    body of a 4xx answer where the status alone says too little; where it gives None or raises ValueError the status
+    decides. `credentials` is a fingerprint: connections are never shared between two. `until` is on the monotonic
+    clock. Raise Redirected where the request says so, and the upstream errors of `errors.py`.
     """
     token = _until.set(until)
     try:
@@ -164,6 +165,9 @@ def _exchange(
         # The length may have been a lie, and the rest would be read as the next answer.
         response.extensions["network_stream"].close()
         raise UpstreamBadResponse(f"{title} answered something else than {form}.", upstream_status=status) from None
+    except ValidationError:
+        detail = f"{title} answered something else than it documents."
+        raise UpstreamBadResponse(detail, upstream_status=status) from None
     finally:
         response.close()
 

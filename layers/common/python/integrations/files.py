@@ -7,6 +7,7 @@ bucket. Out: in base64 while it fits what the caller can take, else as an object
 import base64
 import binascii
 import hashlib
+import itertools
 import os
 import re
 import secrets
@@ -221,10 +222,10 @@ class Files:
         start = time.monotonic()
         if self.deadline - start < SHORTEST_ATTEMPT:
             raise DeadlineExceeded(f"No time was left to ask {_TITLE}.")
-        request = Request("GET", str(target), {}, "*/*", guarded=True, redirects=True)
+        request, numbers = Request("GET", str(target), {}, "*/*", guarded=True, redirects=True), itertools.count(1)
 
         def attempt() -> File:
-            self.meter.attempts += 1
+            self.meter.attempts = max(self.meter.attempts, next(numbers))
             content, headers = exchange(
                 request,
                 bytes,

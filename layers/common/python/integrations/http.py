@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from integrations.egress import Request, Upload, exchange
 from integrations.errors import (
@@ -232,8 +232,9 @@ class Http:
         hosts, numbers = itertools.cycle(requests), itertools.count(1)
 
         def attempt() -> _R:
+            start = self._start(credentials)
             self.meter.attempts = max(self.meter.attempts, next(numbers))
-            return self._attempt(next(hosts), credentials, reply, limit)
+            return self._attempt(next(hosts), start, credentials, reply, limit)
 
         try:
             return attempt()
@@ -252,8 +253,8 @@ class Http:
                 ended=self.ended,
             )
 
-    def _attempt(self, request: Request, credentials: bytes, reply: type[_R], max_bytes: int) -> _R:
-        provider, start = self.provider, self._start(credentials)
+    def _attempt(self, request: Request, start: float, credentials: bytes, reply: type[_R], max_bytes: int) -> _R:
+        provider = self.provider
         try:
             answer, came_with = exchange(
                 request,
@@ -271,8 +272,6 @@ class Http:
 
                 heed(credentials, limited, start)
             raise
-        except ValidationError:
-            raise UpstreamBadResponse(f"{provider.title} answered something else than it documents.") from None
         except UrlDenied as denied:
             raise _denied(self.place, denied.detail) from None
         finally:

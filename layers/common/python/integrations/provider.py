@@ -62,12 +62,26 @@ def names_of_fields(model: type[BaseModel]) -> dict[str, str]:
     return names
 
 
-class Setup(BaseModel):
-    """What reaches the service: keys, hosts. Secrets are `SecretStr`; unknown fields are refused."""
+class _Given(BaseModel):
+    """What comes with a call. Unknown fields are refused, so nothing is silently dropped.
+
+    Numbers may come as numeric strings, because language models and environments send them so; a boolean is only ever
+    a boolean.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, build: GetCoreSchemaHandler, /) -> CoreSchema:
+        """Take pydantic's schema, made strict about booleans."""
+        schema: CoreSchema = _strict_booleans(build(source))
+        return schema
+
+
+class Setup(_Given):
+    """What reaches the service: keys, hosts. Secrets are `SecretStr`."""
 
     @classmethod
     def asks_for_default(cls, given: dict[str, Any]) -> bool:  # noqa: ARG003  # for those that override it
@@ -75,16 +89,8 @@ class Setup(BaseModel):
         return False
 
 
-class Arguments(BaseModel):
-    """What a method takes. Unknown fields are refused, so nothing is silently dropped.
-
-    Numbers may come as numeric strings, because language models send them so; a boolean is only ever a boolean. Null
-    for an optional argument means absent: the strict tools of some vendors require every key.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, populate_by_name=True, allow_inf_nan=False
-    )
+class Arguments(_Given):
+    """What a method takes. Null for an optional argument means absent: strict tools of some vendors need every key."""
 
     @model_validator(mode="before")
     @classmethod
@@ -97,12 +103,6 @@ class Arguments(BaseModel):
             for name, value in data.items()
             if value is not None or name not in names or fields[names[name]].is_required()
         }
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, build: GetCoreSchemaHandler, /) -> CoreSchema:
-        """Take pydantic's schema, made strict about booleans."""
-        schema: CoreSchema = _strict_booleans(build(source))
-        return schema
 
 
 class Output(BaseModel):

@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_core import from_json
 
 from integrations.errors import (
     DependencyUnavailable,
@@ -240,9 +242,25 @@ def _default(provider: "Provider") -> Connection:
 
 
 def _from_environment(provider: "Provider") -> Connection:
-    prefix = provider.name.upper()
-    variables = {name: f"{prefix}_{name.upper()}" for name in provider.setup_fields}
-    return Connection({name: value for name, variable in variables.items() if (value := os.environ.get(variable))})
+    prefix, fields = provider.name.upper(), provider.setup.model_fields if provider.setup else {}
+    variables = {name: os.environ.get(f"{prefix}_{name.upper()}") for name in fields}
+    return Connection({name: from_text(text, fields[name].annotation) for name, text in variables.items() if text})
+
+
+def from_text(text: str, annotation: Any) -> Any:
+    """Give the value that a variable, or a person at a terminal, means for a field: JSON where it takes no text."""
+    if _takes_text(annotation):
+        return text
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return text
+
+
+def _takes_text(annotation: Any) -> bool:
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        return any(map(_takes_text, get_args(annotation)))
+    return annotation in (str, SecretStr)
 
 
 def _with_hosts(provider: "Provider", connection: Connection) -> Connection:

@@ -60,7 +60,6 @@ class Tcp:
 
     def _open(self, host: str, port: int, ports: Collection[int], *, tls: bool) -> "Connection":
         def attempt() -> Connection:
-            self.meter.attempts += 1
             return self._attempt(host, port, ports, tls=tls)
 
         try:
@@ -79,6 +78,7 @@ class Tcp:
         try:
             with _translated():
                 name, answers = self._looked_up(host, port, ports, until)
+                self.meter.attempts += 1
                 sock = _connect(answers, port, until)
             connection = Connection(sock, name, until, self.provider.max_response_bytes)
             if tls:
