@@ -74,6 +74,13 @@ def test_an_empty_setup_is_an_absent_one(answering: Upstream, secrets: Secrets) 
     assert key_of(answering) == OLD["api_key"]
 
 
+def test_null_in_a_setup_is_absent_where_a_field_is_optional(answering: Upstream) -> None:
+    call(provider, setup=SETUP | {"region": None})
+    assert key_of(answering) == SETUP["api_key"]
+    refused = post(provider, {"setup": {"api_key": None}})
+    assert (refused.status, refused.body["errors"][0]["loc"]) == (422, ["setup", "api_key"])
+
+
 def test_prefix_of_the_stack(answering: Upstream, secrets: Secrets, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets.client.create_secret(Name="shop/sample/default", SecretString='{"setup": {"api_key": "key-of-the-shop"}}')
     monkeypatch.setenv("INTEGRATIONS_PREFIX", "shop")

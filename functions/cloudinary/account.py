@@ -5,9 +5,9 @@ https://cloudinary.com/documentation/advanced_url_delivery_options has the parts
 
 import base64
 import re
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr
 
 from functions.cloudinary.answers import MediaReply
 from functions.cloudinary.transformations import escaped
@@ -56,11 +56,6 @@ class CloudinarySetup(Setup):
     params: CloudinaryParams = Field(
         default_factory=CloudinaryParams, description="How the account delivers, as the vendor's packages are set up."
     )
-
-    @field_validator("params", mode="before")
-    @classmethod
-    def _null_is_absent(cls, value: Any) -> Any:
-        return {} if value is None else value
 
     @property
     def signer(self) -> Signer:

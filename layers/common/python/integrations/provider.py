@@ -66,7 +66,7 @@ class _Given(BaseModel):
     """What comes with a call. Unknown fields are refused, so nothing is silently dropped.
 
     Numbers may come as numeric strings, because language models and environments send them so; a boolean is only ever
-    a boolean.
+    a boolean. Null for an optional field means absent: strict tools of some vendors need every key.
     """
 
     model_config = ConfigDict(
@@ -79,19 +79,6 @@ class _Given(BaseModel):
         schema: CoreSchema = _strict_booleans(build(source))
         return schema
 
-
-class Setup(_Given):
-    """What reaches the service: keys, hosts. Secrets are `SecretStr`."""
-
-    @classmethod
-    def asks_for_default(cls, given: dict[str, Any]) -> bool:  # noqa: ARG003  # for those that override it
-        """Say whether what is given as a setup is none, but asks in its own words for the default connection."""
-        return False
-
-
-class Arguments(_Given):
-    """What a method takes. Null for an optional argument means absent: strict tools of some vendors need every key."""
-
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, data: Any) -> Any:
@@ -103,6 +90,19 @@ class Arguments(_Given):
             for name, value in data.items()
             if value is not None or name not in names or fields[names[name]].is_required()
         }
+
+
+class Setup(_Given):
+    """What reaches the service: keys, hosts. Secrets are `SecretStr`."""
+
+    @classmethod
+    def asks_for_default(cls, given: dict[str, Any]) -> bool:  # noqa: ARG003  # for those that override it
+        """Say whether what is given as a setup is none, but asks in its own words for the default connection."""
+        return False
+
+
+class Arguments(_Given):
+    """What a method takes."""
 
 
 class Output(BaseModel):
