@@ -186,6 +186,18 @@ def test_alarms_keep_within_what_cloudwatch_takes(stack: Stack) -> None:
         assert periods.pop() * alarm["EvaluationPeriods"] <= 86_400
 
 
+def test_a_value_that_comes_late_is_not_taken_for_none(stack: Stack) -> None:
+    """FILL puts a number where the last period has no value yet, and CloudWatch then looks at no earlier period."""
+    filled = {
+        name: alarm
+        for name, alarm in alarms(stack).items()
+        if any("FILL" in metric.get("Expression", "") for metric in alarm["Metrics"])
+    }
+    assert filled.keys() == {"faults", "throttles", "slow-calls"}
+    for name, alarm in filled.items():
+        assert alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"], name
+
+
 # What AWS writes by itself, with these dimensions: the developer guides of API Gateway, Lambda and SQS.
 OF_AWS = {
     ("AWS/ApiGateway", "Count", frozenset({"ApiId"})),
