@@ -211,9 +211,12 @@ OF_AWS = {
 
 
 def test_every_metric_of_an_alarm_is_one_that_is_written(stack: Stack, written: Lines) -> None:
-    [filtered] = stack.of_type("AWS::Logs::MetricFilter").values()
-    [transformation] = filtered["MetricTransformations"]
-    of_logs = {(transformation["MetricNamespace"], transformation["MetricName"], frozenset[str]())}
+    transformations = [
+        transformation
+        for filtered in stack.of_type("AWS::Logs::MetricFilter").values()
+        for transformation in filtered["MetricTransformations"]
+    ]
+    of_logs = {(each["MetricNamespace"], each["MetricName"], frozenset[str]()) for each in transformations}
     for name, alarm in alarms(stack).items():
         asked = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
         assert asked
@@ -255,10 +258,27 @@ def test_slow_is_less_than_what_a_call_is_given(stack: Stack) -> None:
 
 
 def test_the_authorizers_errors_are_counted_and_its_refusals_are_not(stack: Stack, refused: Lines) -> None:
-    [filtered] = stack.of_type("AWS::Logs::MetricFilter").values()
+    filtered = stack.of_type("AWS::Logs::MetricFilter")["AuthorizerErrors"]
     assert filtered["LogGroupName"] == "<AuthorizerLogGroup>"
     assert filtered["FilterPattern"] == '{ $.level = "ERROR" }'
     assert [line["level"] for line in refused] == ["ERROR", "ERROR", "WARNING"]
+
+
+def test_a_function_that_gives_no_answer_is_a_fault(stack: Stack) -> None:
+    """It writes no metric; API Gateway's 500 stands in the access log, as text."""
+    filtered = stack.of_type("AWS::Logs::MetricFilter")["InternalServerErrors"]
+    assert filtered["LogGroupName"] == "<ApiLogGroup>"
+    assert filtered["FilterPattern"] == '{ $.status = "500" }'
+    [stage] = stack.of_type("AWS::ApiGatewayV2::Stage").values()
+    assert json.loads(stage["AccessLogSettings"]["Format"])["status"] == "$context.status"
+    [transformation] = filtered["MetricTransformations"]
+    asked = [metric["MetricStat"]["Metric"] for metric in alarms(stack)["faults"]["Metrics"] if "MetricStat" in metric]
+    assert {"Namespace": NAMESPACE, "MetricName": transformation["MetricName"]} in asked
+    # Else an alarm that wakes somebody would go off for what a service or a caller does.
+    assert {kind.code for kinds in groups().values() for kind, _ in kinds if kind.status == 500} == {
+        "internal",
+        "misconfigured",
+    }
 
 
 # The runbook. Its blocks are commands of the AWS command line, of which botocore's models know every option.
