@@ -468,6 +468,26 @@ def test_a_deployment_is_taken_back_on_alarms_that_there_are(canary: Template) -
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
 
 
+def test_an_alarm_goes_off_before_all_traffic_goes_over(canary: Template) -> None:
+    pace = canary.written["Parameters"]["DeploymentPreference"]["Default"]
+    found = re.fullmatch(r"Canary10Percent(\d+)Minutes", pace)
+    assert found, pace
+    known = alarms(canary.deployed())
+    for name in ROLLBACK_ALARMS:
+        [period] = {each["MetricStat"]["Period"] for each in known[name]["Metrics"] if "MetricStat" in each}
+        needed = known[name].get("DatapointsToAlarm", known[name]["EvaluationPeriods"])
+        assert period * needed < 60 * int(found[1]), name
+
+
+def test_a_release_can_pass_that_mends_what_an_alarm_is_on_for(canary: Template) -> None:
+    """CodeDeploy stops a deployment that finds one of its alarms on."""
+    stack = canary.deployed(RollbackOnAlarms="false")
+    deployments = stack.of_type("AWS::CodeDeploy::DeploymentGroup")
+    assert deployments
+    for group in deployments.values():
+        assert not group["AlarmConfiguration"]
+
+
 def test_whoever_calls_calls_the_alias(canary: Template) -> None:
     """The API, its authorizer, its permissions, asynchronous calls, and those who have the ARN from the outputs."""
     stack = canary.deployed()
