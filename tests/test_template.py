@@ -289,11 +289,19 @@ def test_access_is_logged_as_json_without_query_or_headers(stack: Stack) -> None
     assert not any("query" in value or "header" in value for value in fields.values())
 
 
-def test_the_api_is_throttled(stack: Stack) -> None:
-    (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
-    settings = stage["DefaultRouteSettings"]
-    assert settings["ThrottlingRateLimit"] > 0
-    assert settings["ThrottlingBurstLimit"] > 0
+def test_the_api_is_throttled(template: Template) -> None:
+    def settings(**parameters: str) -> dict[str, Any]:
+        (stage,) = template.deployed(**parameters).of_type("AWS::ApiGatewayV2::Stage").values()
+        throttled: dict[str, Any] = stage["DefaultRouteSettings"]
+        return throttled
+
+    assert settings() == {"ThrottlingRateLimit": 100, "ThrottlingBurstLimit": 200}
+    assert settings(RequestsPerSecond="900", RequestBurst="1800") == {
+        "ThrottlingRateLimit": "900",
+        "ThrottlingBurstLimit": "1800",
+    }
+    for name in ("RequestsPerSecond", "RequestBurst"):
+        assert template.written["Parameters"][name]["MinValue"] == 1
 
 
 def test_web_pages_may_call_only_where_an_origin_is_named(template: Template) -> None:
