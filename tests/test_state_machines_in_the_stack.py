@@ -96,6 +96,15 @@ def test_a_state_machine_is_traced_and_logs_its_errors_without_what_it_was_given
         }
 
 
+def test_a_schedule_without_its_state_machine_is_refused(template: Template) -> None:
+    rule = template.translated["Rules"]["ScheduleHasItsStateMachine"]
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ResearchSchedule"}, ""]}]}
+    [assertion] = rule["Assertions"]
+    needed = {equal["Fn::Equals"][0]["Ref"]: equal["Fn::Equals"][1] for equal in assertion["Assert"]["Fn::And"]}
+    assert needed == ON | {f"Enable{CATEGORIES[pascal(name)]}": "true" for name in ("wikipedia", "arxiv")}
+    assert all(f"{name}={value}" in assertion["AssertDescription"] for name, value in needed.items())
+
+
 def test_the_schedule_is_off_until_it_has_an_expression(template: Template) -> None:
     (off,) = template.deployed(**ON).of_type("AWS::Scheduler::Schedule").values()
     assert off["State"] == "DISABLED"
