@@ -237,6 +237,19 @@ def test_the_authorizer_reads_the_keys_and_the_registry_nothing(template: Templa
     assert statements(stack, "RegistryFunction") == set()
 
 
+def test_the_picture_shows_whatever_a_role_may_read(stack: Stack) -> None:
+    picture = (ROOT / "docs/access.svg").read_text(encoding="utf-8")
+    shown = {"secretsmanager:GetSecretValue": ["PREFIX/api-keys", "PREFIX/PROVIDER/*"], "s3:GetObject": ["bucket"]}
+    read = {
+        action
+        for function in stack.of_type("AWS::Lambda::Function")
+        for _, action, _ in statements(stack, function)
+        if ":Get" in action
+    }
+    assert read == shown.keys()
+    assert all(text in picture for texts in shown.values() for text in texts)
+
+
 def test_every_role_is_one_functions_and_else_only_logs_and_traces(stack: Stack) -> None:
     roles = stack.of_type("AWS::IAM::Role")
     assert roles.keys() == {f"{name}Role" for name in stack.of_type("AWS::Lambda::Function")}
