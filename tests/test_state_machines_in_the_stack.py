@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,21 @@ def test_the_schedule_is_off_until_it_has_an_expression(template: Template) -> N
         ("states:StartExecution", "<ResearchStateMachine>"),
         ("sqs:SendMessage", "<DeadLetterQueue.Arn>"),
     }
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_picture_shows_each_state(machine: str) -> None:
+    picture = (ROOT / "docs/state-machines.svg").read_text()
+    shown = set(re.findall(r">([^<:]+)[<:]", picture))
+    definition = json.loads((ROOT / f"statemachines/{machine}.asl.json").read_text())
+    assert {machine, *names_of_states(definition)} <= shown
+
+
+def names_of_states(machine: dict[str, Any]) -> Iterator[str]:
+    for name, state in machine["States"].items():
+        yield name
+        for inner in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+            yield from names_of_states(inner)
 
 
 @pytest.mark.parametrize("query", ['say "tea"', "back\\slash", "new\nline", "", "x" * 301])
