@@ -5,6 +5,7 @@ import importlib
 import itertools
 import json
 import re
+import shlex
 import tomllib
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from devtools.project import load_provider
 from tests.support import stack_findings
+from tests.support.pages import PAGES
 from tests.support.stack import ROOT, Stack, Template
 
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
@@ -483,6 +485,23 @@ def test_the_page_tells_every_parameter(template: Template) -> None:
     switches = {name for name in template.written["Parameters"] if name.startswith("Enable")} - {"EnableStateMachines"}
     assert told == template.written["Parameters"].keys() - switches
     assert "| `Enable<Category>` | true |" in page
+
+
+def test_each_deployment_that_is_shown_fits_its_template(template: Template, canary: Template) -> None:
+    """They need an account, so that no test runs them."""
+    shown = [path.read_text(encoding="utf-8") for path in (*PAGES, ROOT / "docs/examples/stacks.sh")]
+    found = re.findall(r"^(?:\$ )?(\S*sam deploy .*--parameter-overrides .+)$", "\n".join(shown), re.MULTILINE)
+    assert len(found) > 4
+    for command in found:
+        program, _, *words = shlex.split(re.sub(r"\$\([^)]*\)", "x", command))
+        assert program == ".venv/sam/bin/sam", "it is installed there and on no path"
+        given = dict(word.split("=", 1) for word in words[words.index("--parameter-overrides") + 1 :])
+        of = canary if "prod" in words else template
+        of.deployed(**given)
+        for name, quoted in given.items():
+            parameter, value = of.written["Parameters"][name], quoted.strip('"')
+            assert value in parameter.get("AllowedValues", [value]), command
+            assert re.fullmatch(parameter.get("AllowedPattern", ".*"), value), command
 
 
 def test_the_configurations_fit_the_template(template: Template) -> None:
