@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from devtools.connections import required_fields
 from devtools.error_tree import groups
 from devtools.provider_blocks import pascal
 from integrations import Provider
@@ -110,8 +111,7 @@ def _caught(*, repeatable: bool) -> dict[str, list[str]]:
 
 def _payload(provider: Provider, method: Method) -> State:
     """Give the call. A setup would stand in the history of each execution: a stored connection stands for it."""
-    needs_setup = provider.setup and any(field.is_required() for field in provider.setup.model_fields.values())
-    connection = {"connection": "default"} if needs_setup else {}
+    connection = {"connection": "default"} if required_fields(provider) else {}
     return {"method": method.name, **connection, "arguments": "{% $states.input %}"}
 
 

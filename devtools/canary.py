@@ -6,7 +6,8 @@ that want it, which is written from the first and differs in this:
 
 * Every function has an alias, `live`, and a version that is published whenever any property of the function changes,
   the layer included. The API, the asynchronous calls and the outputs lead to the alias.
-* CodeDeploy shifts the alias to a new version by the parameter DeploymentPreference, and back when an alarm goes off.
+* CodeDeploy shifts the alias to a new version by the parameter DeploymentPreference, and back when an alarm goes off,
+  unless RollbackOnAlarms is false.
 * The parameter Release is part of each function. A deployment that changes parameters only must change it too.
 """
 
@@ -23,7 +24,8 @@ _PARAMETERS = """\
   DeploymentPreference:
     Description: How traffic goes over to new versions, as CodeDeploy calls it
     Type: String
-    Default: Canary10Percent5Minutes
+    # Longer than server-errors takes to go off, which is ten minutes.
+    Default: Canary10Percent15Minutes
     AllowedValues:
       - AllAtOnce
       - Canary10Percent5Minutes
@@ -34,11 +36,20 @@ _PARAMETERS = """\
       - Linear10PercentEvery2Minutes
       - Linear10PercentEvery3Minutes
       - Linear10PercentEvery10Minutes
+  RollbackOnAlarms:
+    Description: Shift traffic back when an alarm goes off; false lets a release pass that mends what one is on for
+    Type: String
+    Default: "true"
+    AllowedValues: ["true", "false"]
   Release:
     Description: Any name of what is deployed; where only parameters change, it must change with them
     Type: String
     Default: "1"
     AllowedPattern: "[A-Za-z0-9._-]{1,64}"
+"""
+
+_CONDITIONS = """\
+  RollsBackOnAlarms: !Equals [!Ref RollbackOnAlarms, "true"]
 """
 
 _GLOBALS = """\
@@ -47,8 +58,10 @@ _GLOBALS = """\
       Type: !Ref DeploymentPreference
       # A function that is not deployed has no deployment group.
       PassthroughCondition: true
-      Alarms:
-{alarms}
+      Alarms: !If
+        - RollsBackOnAlarms
+        - [{alarms}]
+        - [!Ref AWS::NoValue]
 """
 
 
@@ -61,8 +74,9 @@ _VERSION = "      AutoPublishAliasAllProperties: true\n      VersionDescription:
 
 def variant(template: str) -> str:
     """Give the template with aliases and deployments. Raise CommandError where it is not as expected."""
-    alarms = "\n".join(f"        - !Sub ${{AWS::StackName}}-{name}" for name in ROLLBACK_ALARMS)
+    alarms = ", ".join(f'!Sub "${{AWS::StackName}}-{name}"' for name in ROLLBACK_ALARMS)
     text = _after("\nParameters:\n", _PARAMETERS, template)
+    text = _after("\nConditions:\n", _CONDITIONS, text)
     text = _after("\nGlobals:\n  Function:\n", _GLOBALS.format(alias=ALIAS, alarms=alarms), text)
     text = _after(
         "        POWERTOOLS_METRICS_NAMESPACE: !Sub Integrations/${AWS::StackName}\n",

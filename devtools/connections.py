@@ -41,6 +41,12 @@ def stored_connections(store: SecretStore, provider: str | None) -> list[tuple[s
     return [(of, name) for of, _, name in names if provider in (None, of)]
 
 
+def required_fields(provider: Provider) -> list[str]:
+    """Name the fields without which a setup is none; a provider may need none of them."""
+    fields = provider.setup.model_fields if provider.setup else {}
+    return [name for name, field in fields.items() if field.is_required()]
+
+
 def parse(provider: Provider, text: bytes) -> Value:
     """Read a connection off JSON: the setup itself, or {"setup", "arguments", "base_url"}."""
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 
 from devtools import engine, sync
+from devtools.connections import required_fields
 from devtools.errors import CommandError
 from devtools.project import ROOT, load_provider, provider_names, store_folder
 from devtools.store import LocalStore, StoreError
@@ -111,11 +112,12 @@ def _setup_of(provider: Provider, stored: set[str]) -> str:
         return "needs no setup"
     if f"{provider.name}/default" in stored:
         return "setup stored"
-    required = [name for name, field in provider.setup.model_fields.items() if field.is_required()]
-    variables = [f"{provider.name.upper()}_{name.upper()}" for name in required]
-    if variables and all(variable in os.environ for variable in variables):
+    required = required_fields(provider)
+    variables = [f"{provider.name.upper()}_{name.upper()}" for name in required or provider.setup.model_fields]
+    if all(variable in os.environ for variable in variables):
         return "setup in the environment"
-    return f"no setup; `integrations secrets put {provider.name}` stores one, or set {', '.join(variables)}"
+    how = f"`integrations secrets put {provider.name}` stores one, or set {', '.join(variables)}"
+    return f"no setup; {how}" if required else f"no setup, and it needs none; {how}"
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -102,7 +102,8 @@ def _connection(stack: DeployedStack, provider: Provider, store: SecretStore, st
         return Finding(f"{provider.name}: needs no setup")
     value = store.get(name) if name in stored else None
     if value is None:
-        return Finding(f"{provider.name}: no setup; callers send one, or {put} stores one")
+        needed = "" if connections.required_fields(provider) else ", and it needs none"
+        return Finding(f"{provider.name}: no setup{needed}; callers send one, or {put} stores one")
     try:
         connections.checked(provider, value, None)
     except CommandError as error:

@@ -186,6 +186,18 @@ def test_alarms_keep_within_what_cloudwatch_takes(stack: Stack) -> None:
         assert periods.pop() * alarm["EvaluationPeriods"] <= 86_400
 
 
+def test_a_value_that_comes_late_is_not_taken_for_none(stack: Stack) -> None:
+    """FILL puts a number where the last period has no value yet, and CloudWatch then looks at no earlier period."""
+    filled = {
+        name: alarm
+        for name, alarm in alarms(stack).items()
+        if any("FILL" in metric.get("Expression", "") for metric in alarm["Metrics"])
+    }
+    assert filled.keys() == {"faults", "throttles", "slow-calls"}
+    for name, alarm in filled.items():
+        assert alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"], name
+
+
 # What AWS writes by itself, with these dimensions: the developer guides of API Gateway, Lambda and SQS.
 OF_AWS = {
     ("AWS/ApiGateway", "Count", frozenset({"ApiId"})),
@@ -199,9 +211,12 @@ OF_AWS = {
 
 
 def test_every_metric_of_an_alarm_is_one_that_is_written(stack: Stack, written: Lines) -> None:
-    [filtered] = stack.of_type("AWS::Logs::MetricFilter").values()
-    [transformation] = filtered["MetricTransformations"]
-    of_logs = {(transformation["MetricNamespace"], transformation["MetricName"], frozenset[str]())}
+    transformations = [
+        transformation
+        for filtered in stack.of_type("AWS::Logs::MetricFilter").values()
+        for transformation in filtered["MetricTransformations"]
+    ]
+    of_logs = {(each["MetricNamespace"], each["MetricName"], frozenset[str]()) for each in transformations}
     for name, alarm in alarms(stack).items():
         asked = [metric["MetricStat"]["Metric"] for metric in alarm["Metrics"] if "MetricStat" in metric]
         assert asked
@@ -243,10 +258,27 @@ def test_slow_is_less_than_what_a_call_is_given(stack: Stack) -> None:
 
 
 def test_the_authorizers_errors_are_counted_and_its_refusals_are_not(stack: Stack, refused: Lines) -> None:
-    [filtered] = stack.of_type("AWS::Logs::MetricFilter").values()
+    filtered = stack.of_type("AWS::Logs::MetricFilter")["AuthorizerErrors"]
     assert filtered["LogGroupName"] == "<AuthorizerLogGroup>"
     assert filtered["FilterPattern"] == '{ $.level = "ERROR" }'
     assert [line["level"] for line in refused] == ["ERROR", "ERROR", "WARNING"]
+
+
+def test_a_function_that_gives_no_answer_is_a_fault(stack: Stack) -> None:
+    """It writes no metric; API Gateway's 500 stands in the access log, as text."""
+    filtered = stack.of_type("AWS::Logs::MetricFilter")["InternalServerErrors"]
+    assert filtered["LogGroupName"] == "<ApiLogGroup>"
+    assert filtered["FilterPattern"] == '{ $.status = "500" }'
+    [stage] = stack.of_type("AWS::ApiGatewayV2::Stage").values()
+    assert json.loads(stage["AccessLogSettings"]["Format"])["status"] == "$context.status"
+    [transformation] = filtered["MetricTransformations"]
+    asked = [metric["MetricStat"]["Metric"] for metric in alarms(stack)["faults"]["Metrics"] if "MetricStat" in metric]
+    assert {"Namespace": NAMESPACE, "MetricName": transformation["MetricName"]} in asked
+    # Else an alarm that wakes somebody would go off for what a service or a caller does.
+    assert {kind.code for kinds in groups().values() for kind, _ in kinds if kind.status == 500} == {
+        "internal",
+        "misconfigured",
+    }
 
 
 # The runbook. Its blocks are commands of the AWS command line, of which botocore's models know every option.
@@ -434,6 +466,26 @@ def test_a_deployment_is_taken_back_on_alarms_that_there_are(canary: Template) -
         assert group["AlarmConfiguration"]["Enabled"] is True
         assert group["AutoRollbackConfiguration"]["Enabled"] is True
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+
+
+def test_an_alarm_goes_off_before_all_traffic_goes_over(canary: Template) -> None:
+    pace = canary.written["Parameters"]["DeploymentPreference"]["Default"]
+    found = re.fullmatch(r"Canary10Percent(\d+)Minutes", pace)
+    assert found, pace
+    known = alarms(canary.deployed())
+    for name in ROLLBACK_ALARMS:
+        [period] = {each["MetricStat"]["Period"] for each in known[name]["Metrics"] if "MetricStat" in each}
+        needed = known[name].get("DatapointsToAlarm", known[name]["EvaluationPeriods"])
+        assert period * needed < 60 * int(found[1]), name
+
+
+def test_a_release_can_pass_that_mends_what_an_alarm_is_on_for(canary: Template) -> None:
+    """CodeDeploy stops a deployment that finds one of its alarms on."""
+    stack = canary.deployed(RollbackOnAlarms="false")
+    deployments = stack.of_type("AWS::CodeDeploy::DeploymentGroup")
+    assert deployments
+    for group in deployments.values():
+        assert not group["AlarmConfiguration"]
 
 
 def test_whoever_calls_calls_the_alias(canary: Template) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,15 @@ def test_a_state_machine_is_traced_and_logs_its_errors_without_what_it_was_given
         }
 
 
+def test_a_schedule_without_its_state_machine_is_refused(template: Template) -> None:
+    rule = template.translated["Rules"]["ScheduleHasItsStateMachine"]
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ResearchSchedule"}, ""]}]}
+    [assertion] = rule["Assertions"]
+    needed = {equal["Fn::Equals"][0]["Ref"]: equal["Fn::Equals"][1] for equal in assertion["Assert"]["Fn::And"]}
+    assert needed == ON | {f"Enable{CATEGORIES[pascal(name)]}": "true" for name in ("wikipedia", "arxiv")}
+    assert all(f"{name}={value}" in assertion["AssertDescription"] for name, value in needed.items())
+
+
 def test_the_schedule_is_off_until_it_has_an_expression(template: Template) -> None:
     (off,) = template.deployed(**ON).of_type("AWS::Scheduler::Schedule").values()
     assert off["State"] == "DISABLED"
@@ -115,6 +125,21 @@ def test_the_schedule_is_off_until_it_has_an_expression(template: Template) -> N
         ("states:StartExecution", "<ResearchStateMachine>"),
         ("sqs:SendMessage", "<DeadLetterQueue.Arn>"),
     }
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_picture_shows_each_state(machine: str) -> None:
+    picture = (ROOT / "docs/state-machines.svg").read_text()
+    shown = set(re.findall(r">([^<:]+)[<:]", picture))
+    definition = json.loads((ROOT / f"statemachines/{machine}.asl.json").read_text())
+    assert {machine, *names_of_states(definition)} <= shown
+
+
+def names_of_states(machine: dict[str, Any]) -> Iterator[str]:
+    for name, state in machine["States"].items():
+        yield name
+        for inner in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+            yield from names_of_states(inner)
 
 
 @pytest.mark.parametrize("query", ['say "tea"', "back\\slash", "new\nline", "", "x" * 301])

@@ -5,6 +5,7 @@ import importlib
 import itertools
 import json
 import re
+import shlex
 import tomllib
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from devtools.project import load_provider
 from tests.support import stack_findings
+from tests.support.pages import PAGES
 from tests.support.stack import ROOT, Stack, Template
 
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("functions/*/provider.py"))
@@ -237,6 +239,19 @@ def test_the_authorizer_reads_the_keys_and_the_registry_nothing(template: Templa
     assert statements(stack, "RegistryFunction") == set()
 
 
+def test_the_picture_shows_whatever_a_role_may_read(stack: Stack) -> None:
+    picture = (ROOT / "docs/access.svg").read_text(encoding="utf-8")
+    shown = {"secretsmanager:GetSecretValue": ["PREFIX/api-keys", "PREFIX/PROVIDER/*"], "s3:GetObject": ["bucket"]}
+    read = {
+        action
+        for function in stack.of_type("AWS::Lambda::Function")
+        for _, action, _ in statements(stack, function)
+        if ":Get" in action
+    }
+    assert read == shown.keys()
+    assert all(text in picture for texts in shown.values() for text in texts)
+
+
 def test_every_role_is_one_functions_and_else_only_logs_and_traces(stack: Stack) -> None:
     roles = stack.of_type("AWS::IAM::Role")
     assert roles.keys() == {f"{name}Role" for name in stack.of_type("AWS::Lambda::Function")}
@@ -289,11 +304,19 @@ def test_access_is_logged_as_json_without_query_or_headers(stack: Stack) -> None
     assert not any("query" in value or "header" in value for value in fields.values())
 
 
-def test_the_api_is_throttled(stack: Stack) -> None:
-    (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
-    settings = stage["DefaultRouteSettings"]
-    assert settings["ThrottlingRateLimit"] > 0
-    assert settings["ThrottlingBurstLimit"] > 0
+def test_the_api_is_throttled(template: Template) -> None:
+    def settings(**parameters: str) -> dict[str, Any]:
+        (stage,) = template.deployed(**parameters).of_type("AWS::ApiGatewayV2::Stage").values()
+        throttled: dict[str, Any] = stage["DefaultRouteSettings"]
+        return throttled
+
+    assert settings() == {"ThrottlingRateLimit": 100, "ThrottlingBurstLimit": 200}
+    assert settings(RequestsPerSecond="900", RequestBurst="1800") == {
+        "ThrottlingRateLimit": "900",
+        "ThrottlingBurstLimit": "1800",
+    }
+    for name in ("RequestsPerSecond", "RequestBurst"):
+        assert template.written["Parameters"][name]["MinValue"] == 1
 
 
 def test_web_pages_may_call_only_where_an_origin_is_named(template: Template) -> None:
@@ -462,6 +485,23 @@ def test_the_page_tells_every_parameter(template: Template) -> None:
     switches = {name for name in template.written["Parameters"] if name.startswith("Enable")} - {"EnableStateMachines"}
     assert told == template.written["Parameters"].keys() - switches
     assert "| `Enable<Category>` | true |" in page
+
+
+def test_each_deployment_that_is_shown_fits_its_template(template: Template, canary: Template) -> None:
+    """They need an account, so that no test runs them."""
+    shown = [path.read_text(encoding="utf-8") for path in (*PAGES, ROOT / "docs/examples/stacks.sh")]
+    found = re.findall(r"^(?:\$ )?(\S*sam deploy .*--parameter-overrides .+)$", "\n".join(shown), re.MULTILINE)
+    assert len(found) > 4
+    for command in found:
+        program, _, *words = shlex.split(re.sub(r"\$\([^)]*\)", "x", command))
+        assert program == ".venv/sam/bin/sam", "it is installed there and on no path"
+        given = dict(word.split("=", 1) for word in words[words.index("--parameter-overrides") + 1 :])
+        of = canary if "prod" in words else template
+        of.deployed(**given)
+        for name, quoted in given.items():
+            parameter, value = of.written["Parameters"][name], quoted.strip('"')
+            assert value in parameter.get("AllowedValues", [value]), command
+            assert re.fullmatch(parameter.get("AllowedPattern", ".*"), value), command
 
 
 def test_the_configurations_fit_the_template(template: Template) -> None:

@@ -17,16 +17,18 @@ def main(stack: str) -> None:
         StackName=stack, LogicalResourceId="DeadLetterQueue"
     )
     queue = boto3.resource("sqs").Queue(resource["StackResourceDetail"]["PhysicalResourceId"])
-    sent = kept = 0
-    # For ten minutes nobody else gets what was read, this loop neither.
-    while messages := queue.receive_messages(MaxNumberOfMessages=10, VisibilityTimeout=600):
-        for message in messages:
-            if send_again(json.loads(message.body)):
-                message.delete()
-                sent += 1
-            else:
-                kept += 1
-    print(f"{sent} sent again, {kept} kept.")
+    # All are read before the first is sent, or a call that fails anew would be found here and sent once more. Without a
+    # second to wait SQS asks only some of its servers, and says that nothing is there. For ten minutes nobody else gets
+    # what was read.
+    waiting = []
+    while messages := queue.receive_messages(MaxNumberOfMessages=10, VisibilityTimeout=600, WaitTimeSeconds=1):
+        waiting += messages
+    sent = 0
+    for message in waiting:
+        if send_again(json.loads(message.body)):
+            message.delete()
+            sent += 1
+    print(f"{sent} sent again, {len(waiting) - sent} kept.")
 
 
 def send_again(failed: dict[str, Any]) -> bool:

@@ -1,2 +1,2 @@
-sam deploy --stack-name shop --parameter-overrides Prefix=shop EnableMedia=false EnableDocuments=false
-sam deploy --stack-name research --parameter-overrides Prefix=research EnableCommunication=false
+.venv/sam/bin/sam deploy --stack-name shop --parameter-overrides Prefix=shop EnableMedia=false EnableDocuments=false
+.venv/sam/bin/sam deploy --stack-name research --parameter-overrides Prefix=research EnableCommunication=false

@@ -413,6 +413,11 @@ def test_doctor_finds_nothing_missing_here(tmp_path: Path) -> None:
 def test_doctor_tells_where_a_setup_is(tmp_path: Path) -> None:
     told = integrations(tmp_path, "doctor").stdout
     assert "algolia: no setup; `integrations secrets put algolia` stores one, or set ALGOLIA_APPLICATION_ID" in told
+    assert (
+        "weather: no setup, and it needs none; `integrations secrets put weather` stores one, or set WEATHER_API_KEY\n"
+        in told
+    )
+    assert "ok      weather: setup in the environment" in integrations(tmp_path, "doctor", WEATHER_API_KEY="k").stdout
     integrations(tmp_path, "secrets", "put", "algolia", stdin=json.dumps(SETUP))
     assert "ok      algolia: setup stored" in integrations(tmp_path, "doctor").stdout
 

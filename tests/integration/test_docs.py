@@ -55,6 +55,12 @@ NOT_RUN = {
     ".venv/bin/python -m benchmarks.warm": "it takes minutes; tests/slow/test_benchmarks.py runs it in short",
     ".venv/bin/python -m benchmarks.catalog": "it takes minutes; tests/slow/test_benchmarks.py runs it in short",
     ".venv/sam/bin/sam deploy --guided": "it needs an AWS account",
+    ".venv/sam/bin/sam build --config-env dev": "the rehearsal builds, and it takes minutes",
+    ".venv/sam/bin/sam deploy --config-env dev": "it needs an AWS account",
+    ".venv/sam/bin/sam build --config-env prod": "the rehearsal builds, and it takes minutes",
+    ".venv/sam/bin/sam deploy --config-env prod": "it needs an AWS account",
+    ".venv/sam/bin/sam deploy --config-env prod --parameter-overrides AlarmsTo=ops@example.org "
+    "Release=$(git rev-parse --short HEAD)": "it needs an AWS account",
     ".venv/sam/bin/sam delete --stack-name integrations": "it needs an AWS account",
     "aws s3 rm s3://$FILES_BUCKET --recursive": "it needs an AWS account",
     ".venv/sam/bin/sam deploy --parameter-overrides EnableStateMachines=true": "it needs an AWS account",

@@ -2,11 +2,13 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import boto3
 import pytest
@@ -162,6 +164,35 @@ def test_what_may_succeed_now_is_sent_again_and_the_rest_is_kept(
     queue.load()
     left = {name: int(queue.attributes[name]) for name in queue.attributes if name.startswith("ApproximateNumber")}
     assert sum(left.values()) == 3, left
+
+
+class Queue:
+    """A queue as boto3 gives it; an answer of SQS that does not wait may leave out what is there."""
+
+    def __init__(self, letters: list[dict[str, Any]]) -> None:
+        self.letters = letters
+
+    def receive_messages(self, *, WaitTimeSeconds: int = 0, **_: Any) -> list[Any]:  # noqa: N803  # as boto3 has it
+        found, self.letters = self.letters, []
+        return [MagicMock(body=json.dumps(letter)) for letter in found] if WaitTimeSeconds else []
+
+
+def test_what_fails_anew_meanwhile_is_not_sent_once_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letter = dead_letter({}, condition="EventAgeExceeded")
+    queue, calls = Queue([letter]), []
+
+    def invoke(**call: Any) -> None:
+        calls.append(call)
+        queue.letters = [letter] if len(calls) < 5 else []
+
+    monkeypatch.setattr(boto3, "client", lambda _: MagicMock(invoke=invoke))
+    monkeypatch.setattr(boto3, "resource", lambda _: MagicMock(Queue=lambda _: queue))
+    runpy.run_path(str(ROOT / "docs/examples/redrive.py"))["main"](STACK)
+    assert capsys.readouterr().out == "1 sent again, 0 kept.\n"
+    assert len(calls) == 1
+    assert queue.letters == [letter]
 
 
 def test_where_nothing_has_failed_nothing_is_sent(secrets: Secrets, lambda_api: Callable[..., LambdaApi]) -> None:

@@ -246,6 +246,7 @@ def test_the_doctor_finds_a_stack_that_works(blue: Deployed, key: str, running: 
     ]
     assert "ok      algolia: setup stored" in lines
     assert "ok      wikipedia: needs no setup" in lines
+    assert any(line.startswith("ok      weather: no setup, and it needs none; callers send one, or ") for line in lines)
     assert f"ok      wikipedia: function {blue.physical('WikipediaFunction')}" in lines
     assert (
         "ok      brave: no setup; callers send one, or `integrations secrets put brave --stack blue` stores one"
