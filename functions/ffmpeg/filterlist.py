@@ -80,6 +80,25 @@ WITH_FILES = {
 FIRST = {"color": "color", "curves": "preset", "loudnorm": "I", "paletteuse": "dither"}
 """What the first option is, where it comes without its name and a name is needed to check it."""
 
+ENDLESS = {
+    "color": (names("d duration"), 3),
+    "nullsrc": (names("d duration"), 2),
+    "anullsrc": (names("d duration"), 3),
+    "sine": (names("d duration"), 3),
+    "apad": (names("pad_len whole_len pad_dur whole_dur"), 1),
+    "tpad": (names("stop"), 1),
+}
+"""Filters that give frames for ever: the options that end them, and which of those without a name does, from 0.
+
+tpad is the other way round: it goes on when its option is below zero.
+"""
+
+ENDING = {
+    ("shortest", "1"), ("shortest", "true"), ("duration", "first"), ("duration", "shortest"), (None, "first"),
+    (None, "shortest"), ("eof_action", "endall"),
+}  # fmt: skip
+"""Options by which a filter of several inputs ends with one of them."""
+
 LARGEST = {
     **dict.fromkeys((*_OF_PICTURES, *_OF_SOUND, *WITH_FILES), 1_000_000),
     **dict.fromkeys(SIZED, LONGEST_SIDE),

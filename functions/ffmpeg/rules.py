@@ -99,6 +99,14 @@ def bit_rate(value: str) -> str:
     return value
 
 
+def sample_rate(value: str) -> str:
+    """Take samples per second."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(k?)", value, re.ASCII)
+    if found is None or not 1000 <= float(found[1]) * (1000 if found[2] else 1) <= 192_000:
+        raise Refused("a sample rate is a number such as 44100 or 48k, from 1000 to 192000")
+    return value
+
+
 def size(value: str) -> str:
     """Take the size of a picture in pixels, or the name of one."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value, re.ASCII)
