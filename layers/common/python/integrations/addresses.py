@@ -49,7 +49,8 @@ _CLOSED_V6 = [
 
 # Names that are not of the public DNS, which a resolver on the spot may know all the same (RFC 6761 and its kin).
 _CLOSED_NAMES = re.compile(
-    r"(?:.*\.)?(?:alt|arpa|corp|home|internal|intranet|invalid|lan|local|localdomain|localhost|onion|private|test)"
+    r"(?:.*\.)?(?:alt|arpa|cluster|consul|corp|docker|home|internal|intranet|invalid|lan|local|localdomain|localhost|"
+    r"mail|onion|private|svc|test)"
 )
 _NAME = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)+(?!-)[a-z0-9-]{1,63}(?<!-)")
 # Resolvers read 127.1, 0x7f.1 and 2130706433 as addresses; a name never ends in a number.
