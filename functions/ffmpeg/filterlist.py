@@ -40,12 +40,12 @@ _OF_PICTURES = names(
 _OF_SOUND = names(
     """
     acompressor acontrast acopy acrossfade acrossover acrusher adeclick adeclip adelay aderivative adynamicsmooth aecho
-    aemphasis aexciter afade afftdn aformat afreqshift agate aintegral alimiter allpass aloop anequalizer anlmdn anull
-    anullsink anullsrc apad aphaser aphaseshift apulsator aresample areverse aselect asetnsamples asetpts asetrate
-    asettb ashowinfo asoftclip asplit astats asubboost asupercut asuperpass asuperstop atempo atrim bandpass bandreject
-    bass biquad channelmap channelsplit chorus compand compensationdelay crossfeed crystalizer dcshift deesser
-    dynaudnorm earwax equalizer extrastereo flanger haas headphone highpass highshelf lowpass lowshelf mcompand pan
-    rubberband sidechaincompress sidechaingate silencedetect silenceremove sine speechnorm stereotools stereowiden
+    aemphasis aexciter afade afftdn afftfilt aformat afreqshift agate aintegral alimiter allpass aloop anequalizer
+    anlmdn anull anullsink anullsrc apad aphaser aphaseshift apulsator aresample areverse aselect asetnsamples asetpts
+    asetrate asettb ashowinfo asoftclip asplit astats asubboost asupercut asuperpass asuperstop atempo atrim bandpass
+    bandreject bass biquad channelmap channelsplit chorus compand compensationdelay crossfeed crystalizer dcshift
+    deesser dynaudnorm earwax equalizer extrastereo flanger haas headphone highpass highshelf lowpass lowshelf mcompand
+    pan rubberband sidechaincompress sidechaingate silencedetect silenceremove sine speechnorm stereotools stereowiden
     superequalizer surround tiltshelf treble tremolo vibrato virtualbass volume volumedetect
     """
 )

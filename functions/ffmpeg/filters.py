@@ -23,7 +23,7 @@ _LONGEST_LAYOUT = 32  # pictures in a row of `tile`
 _LABEL = re.compile(r"\[\s*([A-Za-z0-9_]{1,32}|0:[vas](?::\d{1,2})?|0:\d{1,2})\s*\]\s*")
 _NAME = re.compile(r"\s*([a-z0-9]+(?:_[a-z0-9]+)*)\s*")
 _OPTION = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_]{0,40})\s*=(.*)", re.DOTALL)
-_LIKE_AN_OPTION = re.compile(r"[\sA-Za-z0-9_./-]*=")
+_LIKE_AN_OPTION = re.compile(r"\s*[A-Za-z0-9_./+-]*\s*=")  # with a space in it, it is none: c0 f=200
 _VALUE = re.compile(r"[A-Za-z0-9_ .,:;+*/()|!<=#@^\[\]?-]*")
 _LIKE_A_PATH = re.compile(r"(?:^|[|=,:; (])[./]*/|//|\.\./")
 _TEXT = re.compile(r"(?:[^\x00-\x1f\x7f$`<>|;&{}\\]|(?<= )&(?= ))*")

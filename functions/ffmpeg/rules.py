@@ -146,7 +146,7 @@ def vsync(value: str) -> str:
 
 
 _streams = shaped(
-    r"-?0(?::[vasV])?(?::\d{1,2})?(?::m:language:[a-z]{2,3})?\??|[vasV]\??|\[[A-Za-z0-9_]{1,32}\]",
+    r"-?0(?::[vasV])?(?::\d{1,2})?(?::m:language:[a-z]{2,3})?\??|-0:[dt]|[vasV]\??|\[[A-Za-z0-9_]{1,32}\]",
     "a map is of input 0 and names video, audio or subtitles, as 0:v:0 or 0:a?, or a label of the filter graph",
 )
 
