@@ -25,7 +25,7 @@ _NAME = re.compile(r"\s*([a-z0-9]+(?:_[a-z0-9]+)*)\s*")
 _OPTION = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_]{0,40})\s*=(.*)", re.DOTALL)
 _LIKE_AN_OPTION = re.compile(r"\s*[A-Za-z0-9_./+-]*\s*=")  # with a space in it, it is none: c0 f=200
 _VALUE = re.compile(r"[A-Za-z0-9_ .,:;+*/()|!<=#@^\[\]?-]*")
-_LIKE_A_PATH = re.compile(r"(?:^|[|=,:; (])[./]*/|//|\.\./")
+_LIKE_A_PATH = re.compile(r"(?:^|[|=,:; (@])[./]*/|//|\.\./")
 _TEXT = re.compile(r"(?:[^\x00-\x1f\x7f$`<>|;&{}\\]|(?<= )&(?= ))*")
 
 # A number, where one can be: a colour and a size come first, and a name (yuv420p, c0) is not one.
@@ -86,7 +86,10 @@ def _goes_on(filter_: _Filter) -> bool:
     ends, place = ENDLESS[filter_.name]
     in_order = [value for key, value in filter_.options if key is None]
     said = [value for key, value in filter_.options if key in ends] + in_order[place : place + 1]
-    return not all(map(str.isdecimal, said)) if filter_.name == "tpad" else not said
+    if filter_.name == "tpad":
+        return not all(map(str.isdecimal, said))
+    # By zero and by less they give frames for ever too.
+    return not any(re.fullmatch(r"[0-9.:ms]*[1-9][0-9.:ms]*", value) for value in said)
 
 
 def _ends(filter_: _Filter) -> bool:
@@ -193,7 +196,8 @@ def _check(name: str, key: str | None, value: str) -> None:
         raise Refused("the value of a filter's option has a character that is not allowed")
     if _LIKE_A_PATH.search(value):
         raise Refused("the value of a filter's option looks like a path")
-    if key in ("fps", "framerate", "rate") or (name, key) == ("fps", None) or (key == "r" and name in _WITH_RATE):
+    first = key is None and name in ("fps", "framerate", "minterpolate")
+    if key in ("fps", "framerate", "rate") or first or (key == "r" and name in _WITH_RATE):
         _check_rate(value)
     else:
         _check_numbers(name, key, value)
