@@ -156,8 +156,8 @@ class ParseArguments(Arguments):
     filename: str | None = Field(
         None,
         description="The document's name, whose extension says its type, such as report.pdf; found out from its bytes "
-        "when left out.",
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        "when left out or empty.",
+        pattern=r"^[^\x00-\x1f\x7f]*$",
         max_length=255,
     )
     partition_params: PartitionParams = Field(

@@ -253,6 +253,7 @@ def test_a_param_that_is_none_is_refused_by_name(fake: Upstream, params: dict[st
         (PDF, "paper", ("paper.pdf", "application/pdf")),
         (b"\x89PNG\r\n\x1a\n....", None, ("document.png", "image/png")),
         (b"Just words.", None, ("document.txt", "text/plain")),
+        (PDF, "", ("document.pdf", "application/pdf")),
         ("data:text/markdown;base64,IyBIaQ==", None, ("document.md", "text/markdown")),
         (b"\xff\xfe\x00\x01", "unknown.bin", ("unknown.bin", "application/octet-stream")),
         (b"words", 'a"b ü.txt', ('a"b ü.txt', "text/plain")),
@@ -285,7 +286,7 @@ def test_what_is_no_file_is_refused(fake: Upstream, file: str, code: str) -> Non
     assert fake.requests == []
 
 
-@pytest.mark.parametrize("filename", ["", "a\r\nb.pdf", "a\x7fb", "x" * 256])
+@pytest.mark.parametrize("filename", ["a\r\nb.pdf", "a\x7fb", "x" * 256])
 def test_what_is_no_name_is_refused(fake: Upstream, filename: str) -> None:
     assert parse(filename=filename).body["errors"][0]["loc"] == ["arguments", "filename"]
     assert fake.requests == []
