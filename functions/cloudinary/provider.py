@@ -8,7 +8,7 @@ https://cloudinary.com/documentation/transformation_reference lists.
 import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from functions.cloudinary.account import CloudinarySetup
@@ -86,8 +86,8 @@ class EditArguments(Arguments):
 
 class UploadArguments(Arguments):
     file: FileInput = Field(description="The file: base64, a data URI, or a public URL for Cloudinary to fetch.")
-    public_id: PublicId | None = Field(
-        None, description="The public id to store it under, in place of what is there; made up when left out."
+    public_id: Annotated[PublicId | None, BeforeValidator(lambda value: None if value == "" else value)] = Field(
+        None, description="The public id to store it under, in place of what is there; made up when left out or empty."
     )
     resource_type: Literal["image", "video", "raw", "auto"] | None = Field(
         None, description="What the file is; audio is video, auto finds out. image when left out."

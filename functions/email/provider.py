@@ -78,7 +78,7 @@ class SendArguments(Arguments):
         description="Who gets it: ann@example.com or Ann <ann@example.com>.", min_length=1, max_length=MAX_RECIPIENTS
     )
     from_: Address = Field(description="Who sends it, one address.", validation_alias="from")
-    subject: OneLine = Field(description="What it is about, in one line.", max_length=300)
+    subject: OneLine = Field(description="What it is about, in one line.", max_length=998)
     text: str | None = Field(
         None,
         description="The message as plain text. Where html is left out and this has HTML's tags, it is sent as HTML.",

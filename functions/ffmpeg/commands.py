@@ -16,6 +16,7 @@ import shlex
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from functions.ffmpeg.filters import endless as goes_on
 from functions.ffmpeg.formats import FORMATS, INPUT_EXTENSIONS
 from functions.ffmpeg.options import INPUT, OUTPUT, RENAMED, WHOLE
 from functions.ffmpeg.refusal import Refused
@@ -103,8 +104,9 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]|\.(?!\.)){0,99}")
 
 def _input(name: str) -> str:
     """Check the name of the input. Each stands for the one file of the call."""
-    extension = name.rpartition(".")[2].lower()
-    if name in ("input", "pipe:0", "pipe:", "-") or (_PLAIN_NAME.fullmatch(name) and extension in INPUT_EXTENSIONS):
+    extension = name.partition(".")[2] and name.rpartition(".")[2].lower()
+    plain = _PLAIN_NAME.fullmatch(name) and extension in {"", *INPUT_EXTENSIONS}
+    if plain or name in ("pipe:0", "pipe:", "-"):
         return name
     raise Refused("the input is a plain file name such as input.mp4, or pipe:0; both mean the file of the call")
 
@@ -118,6 +120,8 @@ def _output(name: str) -> str:
 
 
 _ENDS = {"-t", "-to", "-frames", "-frames:v", "-vframes"}
+_ENDS_OF_GRAPHS = _ENDS | {"-shortest", "-frames:a", "-aframes"}
+_GRAPH = re.compile(r"-(?:vf|af|lavfi|filter(?:_complex)?)(?::.*)?")
 
 
 def _check_together(before: list[str], after: list[str], extension: str) -> None:
@@ -127,6 +131,10 @@ def _check_together(before: list[str], after: list[str], extension: str) -> None
     endless = endless or any(float(times) < 0 for times in _values(before, "-stream_loop"))
     if endless and not _ENDS & {*before, *after}:
         raise Refused("what loops for ever needs an end: -t, -to or -frames:v")
+    graphs = [value for word, value in itertools.pairwise(after) if _GRAPH.fullmatch(word)]
+    # Before the input they end the input alone; of a picture the first frame is taken.
+    if any(map(goes_on, graphs)) and not (_ENDS_OF_GRAPHS & {*after} or FORMATS[extension].picture):
+        raise Refused("what a filter gives for ever needs an end: its duration, -t, -to, -shortest or -frames:v")
 
 
 def _values(words: list[str], option: str) -> list[str]:

@@ -40,12 +40,12 @@ _OF_PICTURES = names(
 _OF_SOUND = names(
     """
     acompressor acontrast acopy acrossfade acrossover acrusher adeclick adeclip adelay aderivative adynamicsmooth aecho
-    aemphasis aexciter afade afftdn aformat afreqshift agate aintegral alimiter allpass aloop anequalizer anlmdn anull
-    anullsink anullsrc apad aphaser aphaseshift apulsator aresample areverse aselect asetnsamples asetpts asetrate
-    asettb ashowinfo asoftclip asplit astats asubboost asupercut asuperpass asuperstop atempo atrim bandpass bandreject
-    bass biquad channelmap channelsplit chorus compand compensationdelay crossfeed crystalizer dcshift deesser
-    dynaudnorm earwax equalizer extrastereo flanger haas headphone highpass highshelf lowpass lowshelf mcompand pan
-    rubberband sidechaincompress sidechaingate silencedetect silenceremove sine speechnorm stereotools stereowiden
+    aemphasis aexciter afade afftdn afftfilt aformat afreqshift agate aintegral alimiter allpass aloop anequalizer
+    anlmdn anull anullsink anullsrc apad aphaser aphaseshift apulsator aresample areverse aselect asetnsamples asetpts
+    asetrate asettb ashowinfo asoftclip asplit astats asubboost asupercut asuperpass asuperstop atempo atrim bandpass
+    bandreject bass biquad channelmap channelsplit chorus compand compensationdelay crossfeed crystalizer dcshift
+    deesser dynaudnorm earwax equalizer extrastereo flanger haas headphone highpass highshelf lowpass lowshelf mcompand
+    pan rubberband sidechaincompress sidechaingate silencedetect silenceremove sine speechnorm stereotools stereowiden
     superequalizer surround tiltshelf treble tremolo vibrato virtualbass volume volumedetect
     """
 )
@@ -79,6 +79,25 @@ WITH_FILES = {
 
 FIRST = {"color": "color", "curves": "preset", "loudnorm": "I", "paletteuse": "dither"}
 """What the first option is, where it comes without its name and a name is needed to check it."""
+
+ENDLESS = {
+    "color": (names("d duration"), 3),
+    "nullsrc": (names("d duration"), 2),
+    "anullsrc": (names("d duration"), 3),
+    "sine": (names("d duration"), 3),
+    "apad": (names("pad_len whole_len pad_dur whole_dur"), 1),
+    "tpad": (names("stop"), 1),
+}
+"""Filters that give frames for ever: the options that end them, and which of those without a name does, from 0.
+
+tpad is the other way round: it goes on when its option is below zero.
+"""
+
+ENDING = {
+    ("shortest", "1"), ("shortest", "true"), ("duration", "first"), ("duration", "shortest"), (None, "first"),
+    (None, "shortest"), ("eof_action", "endall"),
+}  # fmt: skip
+"""Options by which a filter of several inputs ends with one of them."""
 
 LARGEST = {
     **dict.fromkeys((*_OF_PICTURES, *_OF_SOUND, *WITH_FILES), 1_000_000),

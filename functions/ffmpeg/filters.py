@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from functions.ffmpeg.filterlist import FASTEST, FIRST, LARGEST, LONGEST_SIDE, SIZED, WITH_FILES
+from functions.ffmpeg.filterlist import ENDING, ENDLESS, FASTEST, FIRST, LARGEST, LONGEST_SIDE, SIZED, WITH_FILES
 from functions.ffmpeg.refusal import Refused
 
 MOST_FILTERS = 60
@@ -23,9 +23,9 @@ _LONGEST_LAYOUT = 32  # pictures in a row of `tile`
 _LABEL = re.compile(r"\[\s*([A-Za-z0-9_]{1,32}|0:[vas](?::\d{1,2})?|0:\d{1,2})\s*\]\s*")
 _NAME = re.compile(r"\s*([a-z0-9]+(?:_[a-z0-9]+)*)\s*")
 _OPTION = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_]{0,40})\s*=(.*)", re.DOTALL)
-_LIKE_AN_OPTION = re.compile(r"[\sA-Za-z0-9_./-]*=")
+_LIKE_AN_OPTION = re.compile(r"\s*[A-Za-z0-9_./+-]*\s*=")  # with a space in it, it is none: c0 f=200
 _VALUE = re.compile(r"[A-Za-z0-9_ .,:;+*/()|!<=#@^\[\]?-]*")
-_LIKE_A_PATH = re.compile(r"(?:^|[|=,:; (])[./]*/|//|\.\./")
+_LIKE_A_PATH = re.compile(r"(?:^|[|=,:; (@])[./]*/|//|\.\./")
 _TEXT = re.compile(r"(?:[^\x00-\x1f\x7f$`<>|;&{}\\]|(?<= )&(?= ))*")
 
 # A number, where one can be: a colour and a size come first, and a name (yuv420p, c0) is not one.
@@ -52,6 +52,16 @@ class _Filter(NamedTuple):
 
 def checked(text: str) -> str:
     """Read a graph, and give it as it is to be run. Raise Refused for what no command may have."""
+    return ";".join(",".join(map(_written, chain)) for chain in _chains(text))
+
+
+def endless(text: str) -> bool:
+    """Say whether a graph that passed has what gives frames for ever, and nothing in it that ends them."""
+    filters = [each for chain in _chains(text) for each in chain]
+    return any(map(_goes_on, filters)) and not any(map(_ends, filters))
+
+
+def _chains(text: str) -> list[list[_Filter]]:
     chains: list[list[_Filter]] = [[]]
     reader = _Reader(text)
     while True:
@@ -67,7 +77,23 @@ def checked(text: str) -> str:
             if not reader.text[reader.place :].strip():  # 5.1 takes none after the last chain, 9.0 does
                 break
             chains.append([])
-    return ";".join(",".join(map(_written, chain)) for chain in chains)
+    return chains
+
+
+def _goes_on(filter_: _Filter) -> bool:
+    if filter_.name not in ENDLESS:
+        return False
+    ends, place = ENDLESS[filter_.name]
+    in_order = [value for key, value in filter_.options if key is None]
+    said = [value for key, value in filter_.options if key in ends] + in_order[place : place + 1]
+    if filter_.name == "tpad":
+        return not all(map(str.isdecimal, said))
+    # By zero and by less they give frames for ever too.
+    return not any(re.fullmatch(r"[0-9.:ms]*[1-9][0-9.:ms]*", value) for value in said)
+
+
+def _ends(filter_: _Filter) -> bool:
+    return filter_.name in ("trim", "atrim", "amerge", "join") or not ENDING.isdisjoint(filter_.options)
 
 
 class _Reader:
@@ -143,7 +169,8 @@ def _options(name: str, text: str) -> Iterator[tuple[str | None, str]]:
         if not found and _LIKE_AN_OPTION.match(value):
             raise Refused("the name of a filter's option may have letters, digits and underscores only")
         _check(name, key, value)
-        yield key, value
+        # Behind an option with its name, 9.0 takes none without.
+        yield key if found or name in WITH_FILES else None, value
         key = None
 
 
@@ -169,7 +196,8 @@ def _check(name: str, key: str | None, value: str) -> None:
         raise Refused("the value of a filter's option has a character that is not allowed")
     if _LIKE_A_PATH.search(value):
         raise Refused("the value of a filter's option looks like a path")
-    if key in ("fps", "framerate", "rate") or (name, key) == ("fps", None) or (key == "r" and name in _WITH_RATE):
+    first = key is None and name in ("fps", "framerate", "minterpolate")
+    if key in ("fps", "framerate", "rate") or first or (key == "r" and name in _WITH_RATE):
         _check_rate(value)
     else:
         _check_numbers(name, key, value)

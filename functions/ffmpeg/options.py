@@ -189,7 +189,7 @@ OUTPUT: dict[str, rules.Rule | None] = EVERYWHERE | {
     "compression_level": rules.number(-1, 100),
     "huffman": rules.one_of("default", "optimal"),
     # Sound.
-    "ar": rules.number(1000, 192_000),
+    "ar": rules.sample_rate,
     "ac": rules.number(1, 16),
     "sample_fmt": rules.shaped(r"(?:u8|s16|s32|s64|flt|dbl)p?", "a sample format is a name such as s16"),
     "channel_layout": rules.shaped(r"[A-Za-z0-9.()]{1,24}", "a channel layout is a name such as stereo"),

@@ -99,6 +99,14 @@ def bit_rate(value: str) -> str:
     return value
 
 
+def sample_rate(value: str) -> str:
+    """Take samples per second."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(k?)", value, re.ASCII)
+    if found is None or not 1000 <= float(found[1]) * (1000 if found[2] else 1) <= 192_000:
+        raise Refused("a sample rate is a number such as 44100 or 48k, from 1000 to 192000")
+    return value
+
+
 def size(value: str) -> str:
     """Take the size of a picture in pixels, or the name of one."""
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", value, re.ASCII)
@@ -138,7 +146,7 @@ def vsync(value: str) -> str:
 
 
 _streams = shaped(
-    r"-?0(?::[vasV])?(?::\d{1,2})?(?::m:language:[a-z]{2,3})?\??|[vasV]\??|\[[A-Za-z0-9_]{1,32}\]",
+    r"-?0(?::[vasV])?(?::\d{1,2})?(?::m:language:[a-z]{2,3})?\??|-0:[dt]|[vasV]\??|\[[A-Za-z0-9_]{1,32}\]",
     "a map is of input 0 and names video, audio or subtitles, as 0:v:0 or 0:a?, or a label of the filter graph",
 )
 

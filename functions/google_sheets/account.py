@@ -70,7 +70,7 @@ class GoogleSheetsSetup(Setup):
     @classmethod
     def asks_for_default(cls, given: dict[str, Any]) -> bool:
         """Say whether the bundle's own account is asked for, by a flag without a key."""
-        others = {name for name, value in given.items() if value is not None} - {"default_retry_count"}
+        others = {name for name, value in given.items() if value not in (None, "")} - {"default_retry_count"}
         flag = others.pop() if len(others) == 1 else ""
         return flag in ("use_default_connection", "use_julep_service") and given[flag] is True
 

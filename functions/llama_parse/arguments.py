@@ -21,8 +21,8 @@ class Asked(Arguments):
     filename: str | None = Field(
         None,
         description="The document's name, whose extension says its type, such as report.pdf; found out from its bytes "
-        "when left out.",
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        "when left out or empty.",
+        pattern=r"^[^\x00-\x1f\x7f]*$",
         max_length=255,
     )
     base64: bool = Field(default=False, description="Has no effect: a URL and base64 are told apart by themselves.")
@@ -97,7 +97,7 @@ class SubmitArguments(Asked):
 
     @model_validator(mode="after")
     def _to_the_point(self) -> Self:
-        if self.filename is not None and is_url(self.file):
+        if self.filename and is_url(self.file):
             raise PydanticCustomError("unused", "filename is for a file that is sent; leave it out beside a URL")
         for name in _OF_PARSE:
             if (self.params or {}).get(name) is not None:

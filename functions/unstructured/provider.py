@@ -4,10 +4,10 @@ The service is Unstructured's Partition Endpoint: https://docs.unstructured.io/a
 It has an API URL for each account, so a setup may name it.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 
 from integrations import Arguments, Http, Output, Provider, Reply, Setup
 from integrations.decoding import Undecodable
@@ -17,13 +17,15 @@ from integrations.media_types import named
 from integrations.replies import TextReply, strict_json
 
 PATH = "/general/v0/general"
+# What Unstructured's own library mends: its hosts by http, and a host alone.
+_OWN_OR_BARE = r"\Ahttp://(?=([a-z0-9-]+\.)*api\.unstructuredapp\.io(/|\Z))|\A(?!.*://)"
 
 
 class UnstructuredSetup(Setup):
     server_url: str | None = Field(
         None,
         description="The API URL of the account, from the dashboard under API keys and URLs; the shared one when left "
-        f"out. It may end in {PATH}.",
+        f"out. It may end in {PATH}, and https:// may be left out.",
         min_length=1,
         max_length=2048,
     )
@@ -32,8 +34,8 @@ class UnstructuredSetup(Setup):
         min_length=1,
         validation_alias=AliasChoices("api_key", "unstructured_api_key"),
     )
-    server: Literal["saas-api", "free-api"] | None = Field(
-        None, description="One of the shared servers by name, in place of server_url; saas-api when both are left out."
+    server: Literal["saas-api", "platform-api", "free-api"] | None = Field(
+        None, description="One of the shared servers by name; server_url goes before it. saas-api is platform-api."
     )
     url_params: dict[str, str] | None = Field(
         None, description="What to put in place of each {name} in server_url.", max_length=20
@@ -44,14 +46,6 @@ class UnstructuredSetup(Setup):
     retry_config: dict[str, Any] | None = Field(
         None, description="Has no effect: a document is sent once, for every page of it is billed.", max_length=20
     )
-
-    @model_validator(mode="after")
-    def _one_server(self) -> Self:
-        if self.server_url and self.server:
-            raise PydanticCustomError("exclusive", "Give server_url or server, not both")
-        if self.url_params and not self.server_url:
-            raise PydanticCustomError("exclusive", "url_params go into a server_url; give one")
-        return self
 
 
 provider = Provider(
@@ -77,7 +71,7 @@ STRATEGIES = {
 
 
 def _strategy(value: Any) -> Any:
-    plain = value.lower().replace("-", "_").replace(" ", "_") if isinstance(value, str) else value
+    plain = value.strip().lower().replace("-", "_").replace(" ", "_") if isinstance(value, str) else value
     return STRATEGIES.get(plain, plain) if isinstance(plain, str) else plain
 
 
@@ -92,6 +86,7 @@ Margin = Annotated[float, Field(ge=0, le=1000)]
 
 # Unstructured's own library cuts a PDF into pages that it sends one by one, and sends these fields along.
 WITHOUT_EFFECT = "Sent, and without effect: a document is sent whole."
+NOT_SENT = "Has no effect: a document is sent whole."
 
 
 class PartitionParams(Arguments):
@@ -149,6 +144,8 @@ class PartitionParams(Arguments):
     split_pdf_page: bool | None = Field(None, description=WITHOUT_EFFECT)
     split_pdf_concurrency_level: int | None = Field(None, description=WITHOUT_EFFECT, ge=1, le=15)
     split_pdf_allow_failed: bool | None = Field(None, description=WITHOUT_EFFECT)
+    split_pdf_cache_tmp_data: bool | None = Field(None, description=NOT_SENT, exclude=True)
+    split_pdf_cache_tmp_data_dir: Word | None = Field(None, description=NOT_SENT, exclude=True)
     similarity_threshold: float | None = Field(
         None, description="How alike two elements of a chunk must be, for by_similarity.", ge=0, le=1
     )
@@ -159,8 +156,8 @@ class ParseArguments(Arguments):
     filename: str | None = Field(
         None,
         description="The document's name, whose extension says its type, such as report.pdf; found out from its bytes "
-        "when left out.",
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        "when left out or empty.",
+        pattern=r"^[^\x00-\x1f\x7f]*$",
         max_length=255,
     )
     partition_params: PartitionParams = Field(
@@ -229,6 +226,7 @@ def _server(setup: UnstructuredSetup, http: Http) -> Http:
     url = setup.server_url
     for name, value in (setup.url_params or {}).items():
         url = url.replace(f"{{{name}}}", value)
+    url = re.sub(_OWN_OR_BARE, "https://", url)
     return http.at_url(url.rstrip("/").removesuffix(PATH), "setup", "server_url")
 
 

@@ -252,7 +252,7 @@ def test_a_transformation_that_is_none_is_rejected_by_name(options: dict[str, An
 
 
 @pytest.mark.parametrize(
-    "public_id", ["", "a//b", "../b", "a/./b", "a?b", "a#b", "a%2Fb", "/a", "a/", " a", "a\nb", "x" * 256]
+    "public_id", ["a//b", "../b", "a/./b", "a?b", "a#b", "a%2Fb", "/a", "a/", " a", "a\nb", "x" * 256]
 )
 @pytest.mark.parametrize("method", ["media_edit", "media_upload", "destroy"])
 def test_what_is_no_public_id_is_rejected(method: str, public_id: str) -> None:
@@ -262,6 +262,12 @@ def test_what_is_no_public_id_is_rejected(method: str, public_id: str) -> None:
         "destroy": {},
     }
     reply = call(method, {"public_id": public_id, **needed[method]})
+    assert (reply.status, reply.body["errors"][0]["loc"]) == (422, ["arguments", "public_id"])
+
+
+@pytest.mark.parametrize(("method", "needed"), [("media_edit", {"transformation": []}), ("destroy", {})])
+def test_an_asset_has_a_public_id(method: str, needed: dict[str, Any]) -> None:
+    reply = call(method, {"public_id": "", **needed})
     assert (reply.status, reply.body["errors"][0]["loc"]) == (422, ["arguments", "public_id"])
 
 
@@ -405,6 +411,12 @@ OTHER_VALUES = {
 def test_every_option_is_tried() -> None:
     assert {*EVERY_STEP} - {"$own"} == NAMES
     assert {*EVERY_PARAM, *MORE_FLAGS} == {*WRITERS, "transformation"}
+
+
+def test_an_empty_public_id_is_none(service: ContractPeer) -> None:
+    service.replies(script.json(STORED))
+    assert upload(public_id="").status == 200
+    assert "public_id" not in fields_of(service.last)
 
 
 def test_what_is_said_twice_is_refused(service: ContractPeer) -> None:

@@ -57,6 +57,8 @@ STAND_IN = Callable[..., Recorder]
         ("ffmpeg -loop 1 -i a.png -t 2 out.mp4", ["-loop", "1"], ["-t", "2", "-f", "mp4"], "output.mp4"),
         ("ffmpeg -i a.mov -map a? -map v out.mkv -y", [], ["-map", "0:a?", "-map", "0:v", "-f", "matroska"],
          "output.mkv"),
+        ("ffmpeg -i input_file -lavfi color=red:9x9:5:1 out.mp4", [], ["-lavfi", "color=red:9x9:5:1", "-f", "mp4"],
+         "output.mp4"),
         ("ffmpeg -i a.mov -vf curves=vintage out.mp4", [], ["-vf", "curves=preset=vintage", "-f", "mp4"], "output.mp4"),
         ("ffmpeg -i a.mov -vsync 2 out.gif", [], ["-fps_mode", "vfr", "-f", "gif"], "output.gif"),
         ('ffmpeg -i a.mov \\\n -vf "scale=\'min(640,iw)\':-2, hflip" out.mp4', [],
@@ -360,6 +362,16 @@ def test_rejected_files(recorder: STAND_IN, file: Any, told: str) -> None:
         ("ffmpeg -stream_loop -1 -i input.mp4 o.mp4", 6, "what loops for ever needs an end: -t, -to or -frames:v"),
         ("ffmpeg -loop 1.0 -i input.png o.mp4", 6, "what loops for ever needs an end: -t, -to or -frames:v"),
         ("ffmpeg -loop 1 -i input.png o.mp4", 6, "what loops for ever needs an end: -t, -to or -frames:v"),
+        (
+            "ffmpeg -t 1 -i input.mp4 -af apad o.wav",
+            8,
+            "what a filter gives for ever needs an end: its duration, -t, -to, -shortest or -frames:v",
+        ),
+        (
+            "ffmpeg -i input.mp4 -ar 480k o.wav",
+            5,
+            "a sample rate is a number such as 44100 or 48k, from 1000 to 192000",
+        ),
         (
             "ffmpeg -i input.mp4 -vf loop=-1:9 o.mp4",
             5,

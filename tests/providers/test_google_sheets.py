@@ -337,6 +337,7 @@ def test_a_failure_to_give_a_token_is_asked_again_even_for_an_append(google: Goo
     [
         {"use_julep_service": True},
         {"use_julep_service": True, "service_account_json": None, "default_retry_count": 3},
+        {"use_julep_service": True, "service_account_json": ""},
         {"use_default_connection": True},
     ],
 )

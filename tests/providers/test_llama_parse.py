@@ -145,7 +145,7 @@ def test_submit_what_is_sent_and_comes_back(llama: ContractPeer) -> None:
     assert reply.body == {"job_id": JOB, "status": "PENDING", "tier": "cost_effective"}
     assert (llama.last.target, configured(llama.last)["tier"]) == ("/api/v2/parse/upload", "fast")
     assert file_of(llama.last).filename == "document.pdf"
-    call("submit", file=URL)
+    call("submit", file=URL, filename="")
     assert (llama.last.target, llama.last.json()["source_url"]) == ("/api/v2/parse", URL)
 
 

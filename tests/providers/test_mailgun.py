@@ -129,6 +129,14 @@ def test_what_is_sent_with_every_argument(mailgun: ContractPeer) -> None:
     }
 
 
+def test_what_is_sent_of_addresses_in_one_string(mailgun: ContractPeer) -> None:
+    mailgun.replies(script.json(ANSWER))
+    assert send(to='"Doe, Dan" <dan@example.org>', cc="cy@example.org, ,di@example.org,", bcc=" ").status == 200
+    sent = fields(mailgun)
+    assert (sent["to"], sent["cc"]) == (['"Doe, Dan" <dan@example.org>'], ["cy@example.org", "di@example.org"])
+    assert "bcc" not in sent
+
+
 def test_what_is_sent_with_a_template(mailgun: ContractPeer) -> None:
     mailgun.replies(script.json(ANSWER))
     arguments = {name: value for name, value in LEAST.items() if name != "text"}
@@ -261,7 +269,10 @@ def test_what_comes_back(mailgun: ContractPeer) -> None:
         ({"to": ["bob@example.org\r\nBcc: eve@example.org"]}, ["to", 0], "Not one address"),
         ({"to": ["Bo\nb <bob@example.org>"]}, ["to", 0], "Not one address"),
         ({"sender": "ann@example.com, eve@example.org"}, ["from"], "Not one address"),
-        ({"cc": "cy@example.org,"}, ["cc", 1], "Not one address"),
+        ({"to": " , "}, ["to"], "at least 1"),
+        ({"cc": "cy@example.org,dan"}, ["cc", 1], "Not one address"),
+        ({"cc": ["cy@example.org", ""]}, ["cc", 1], "Not one address"),
+        ({"cc": '"Doe, Dan <dan@example.org>'}, ["cc", 0], "Not one address"),
         ({"subject": "Hello\nBcc: eve@example.org"}, ["subject"], "Not one line"),
         ({"text": None}, [], "text, html or template is needed"),
         ({"html": "<p>", "template": "welcome"}, [], "template is instead of html"),

@@ -106,6 +106,9 @@ OF_THE_LIBRARY: dict[str, Any] = {
 }
 """What the vendor's library sends and the API description leaves out."""
 
+OF_A_DISK = {"split_pdf_cache_tmp_data": True, "split_pdf_cache_tmp_data_dir": "pages"}
+"""What the vendor's library takes and sends nobody."""
+
 
 def fields_of(request: Request) -> dict[str, list[str]]:
     """Give the values of each field that is no file."""
@@ -140,7 +143,7 @@ def test_what_is_sent_with_every_argument(unstructured: ContractPeer) -> None:
 
 def test_what_is_sent_beyond_the_api_description(fake: Upstream) -> None:
     fake.replies(script.json(ANSWER))
-    assert parse(partition_params={"strategy": "vlm", **OF_THE_LIBRARY}).status == 200
+    assert parse(partition_params={"strategy": " VLM ", **OF_THE_LIBRARY, **OF_A_DISK}).status == 200
     assert fields_of(fake.last) == {name: on_the_wire(value) for name, value in OF_THE_LIBRARY.items()} | {
         "strategy": ["vlm"]
     }
@@ -152,7 +155,7 @@ def test_every_param_is_tried() -> None:
         for name, schema in provider.methods["parse"].arguments.model_json_schema()["$defs"].items()
         if name == "PartitionParams"
     ]
-    assert set(params["properties"]) == EVERY_PARAM.keys() | OF_THE_LIBRARY.keys()
+    assert set(params["properties"]) == EVERY_PARAM.keys() | OF_THE_LIBRARY.keys() | OF_A_DISK.keys()
 
 
 def test_what_is_sent_by_default(unstructured: ContractPeer) -> None:
@@ -250,6 +253,7 @@ def test_a_param_that_is_none_is_refused_by_name(fake: Upstream, params: dict[st
         (PDF, "paper", ("paper.pdf", "application/pdf")),
         (b"\x89PNG\r\n\x1a\n....", None, ("document.png", "image/png")),
         (b"Just words.", None, ("document.txt", "text/plain")),
+        (PDF, "", ("document.pdf", "application/pdf")),
         ("data:text/markdown;base64,IyBIaQ==", None, ("document.md", "text/markdown")),
         (b"\xff\xfe\x00\x01", "unknown.bin", ("unknown.bin", "application/octet-stream")),
         (b"words", 'a"b ü.txt', ('a"b ü.txt', "text/plain")),
@@ -282,7 +286,7 @@ def test_what_is_no_file_is_refused(fake: Upstream, file: str, code: str) -> Non
     assert fake.requests == []
 
 
-@pytest.mark.parametrize("filename", ["", "a\r\nb.pdf", "a\x7fb", "x" * 256])
+@pytest.mark.parametrize("filename", ["a\r\nb.pdf", "a\x7fb", "x" * 256])
 def test_what_is_no_name_is_refused(fake: Upstream, filename: str) -> None:
     assert parse(filename=filename).body["errors"][0]["loc"] == ["arguments", "filename"]
     assert fake.requests == []
@@ -322,6 +326,7 @@ def test_the_declared_servers_are_unstructureds() -> None:
         ("{url}/account/general/v0/general", None),
         ("{url}/account/general/v0/general/", None),
         ("{url}/{{name}}", {"name": "account"}),
+        ("{url}/account", {"name": "other"}),
     ],
 )
 def test_a_server_of_ones_own_comes_first(
@@ -330,7 +335,7 @@ def test_a_server_of_ones_own_comes_first(
     monkeypatch.setenv("INTEGRATIONS_ALLOWED_HOSTS", LOOPBACK)
     monkeypatch.setenv("UNSTRUCTURED_BASE_URL", "http://elsewhere.invalid")
     fake.replies(script.json(ANSWER))
-    setup = {"server_url": server_url.format(url=fake.url), "url_params": url_params}
+    setup = {"server_url": server_url.format(url=fake.url), "url_params": url_params, "server": "free-api"}
     assert parse(setup=setup).status == 200
     assert fake.last.target == "/account/general/v0/general"
     assert fake.last.headers["unstructured-api-key"] == SETUP["api_key"]
@@ -338,7 +343,16 @@ def test_a_server_of_ones_own_comes_first(
 
 @pytest.mark.parametrize(
     "server_url",
-    ["https://127.0.0.1", "http://api.unstructuredapp.io", "https://{name}.example", "https://u@a.example"],
+    [
+        "https://127.0.0.1",
+        "127.0.0.1",
+        "https://{name}.example",
+        "https://u@a.example",
+        "http://a.example",
+        "http://api.unstructuredapp.io.example",
+        "http://127.0.0.1/api.unstructuredapp.io",
+        "ftp://a.example",
+    ],
 )
 def test_a_server_where_callers_may_not_send_us_is_refused(fake: Upstream, server_url: str) -> None:
     reply = parse(setup={"server_url": server_url})
@@ -349,11 +363,31 @@ def test_a_server_where_callers_may_not_send_us_is_refused(fake: Upstream, serve
 
 @pytest.mark.parametrize(
     ("server", "host"),
-    [(None, "api.unstructuredapp.io"), ("saas-api", "api.unstructuredapp.io"), ("free-api", "api.unstructured.io")],
-)
+    [
+        (None, "api.unstructuredapp.io"), ("saas-api", "api.unstructuredapp.io"),
+        ("platform-api", "api.unstructuredapp.io"), ("free-api", "api.unstructured.io"),
+    ],
+)  # fmt: skip
 def test_a_server_by_name(monkeypatch: pytest.MonkeyPatch, server: str | None, host: str) -> None:
     asked = hosts_looked_up(monkeypatch)
-    assert parse(setup={"server": server}, seconds=RESERVE + 0.7).body["code"] != "internal"
+    setup = {"server": server, "url_params": {"name": "a"}}
+    assert parse(setup=setup, seconds=RESERVE + 0.7).body["code"] != "internal"
+    assert {*asked} == {host}
+
+
+@pytest.mark.parametrize(
+    ("server_url", "host"),
+    [
+        ("api.unstructuredapp.io", "api.unstructuredapp.io"),
+        ("ann.api.unstructuredapp.io/general/v0/general", "ann.api.unstructuredapp.io"),
+        ("http://api.unstructuredapp.io/", "api.unstructuredapp.io"),
+        ("http://ann.api.unstructuredapp.io", "ann.api.unstructuredapp.io"),
+    ],
+)
+def test_a_server_as_the_vendors_library_mends_it(monkeypatch: pytest.MonkeyPatch, server_url: str, host: str) -> None:
+    asked = hosts_looked_up(monkeypatch)
+    reply = parse(setup={"server_url": server_url}, seconds=RESERVE + 0.7)
+    assert reply.body["code"] in ("upstream_unreachable", "deadline_exceeded")
     assert {*asked} == {host}
 
 
@@ -361,8 +395,6 @@ def test_a_server_by_name(monkeypatch: pytest.MonkeyPatch, server: str | None, h
     "setup",
     [
         {"server": "development"},
-        {"server": "free-api", "server_url": "https://a.example"},
-        {"url_params": {"name": "a"}},
         {"timeout_ms": 10},
         {"retries": 3},
     ],

@@ -38,7 +38,7 @@ INSIDE = "https://inside.attacker.example.net/"  # which is looked up to a priva
 # What is named like a URL or a host and is none that is asked from here, with the reason.
 NEITHER = {
     "cloudinary.sign_url": "says whether to sign one",
-    "unstructured.server": "one of two names, which the provider has the addresses of",
+    "unstructured.server": "one of some names, which the provider has the addresses of",
     "spider.url": "Spider asks for it, from its own network",
 }
 # Files whose URL the service asks for, from its own network: there it may be larger than what goes through here. Nobody

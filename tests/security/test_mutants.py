@@ -58,7 +58,6 @@ def host(clause: str, text: str, instead: str, killer: str) -> Mutant:
 
 
 CHARACTERS = '\\\\<>"^{|}`'
-SPECIAL = "alt|arpa|corp|home|internal|intranet|invalid|lan|local|localdomain|localhost|onion|private|test"
 
 
 def character(char: str, killer: str) -> Mutant:
@@ -71,8 +70,7 @@ def category(name: str, killer: str) -> Mutant:
 
 
 def special(name: str, killer: str) -> Mutant:
-    others = "|".join(other for other in SPECIAL.split("|") if other != name)
-    return host(f"nothing below .{name}", f"(?:{SPECIAL})", f"(?:{others})", killer)
+    return host(f"nothing below .{name}", f'"{name}"', '"none"', killer)
 
 
 def closed(network: str, killer: str) -> Mutant:
@@ -141,7 +139,10 @@ OF_ROWS = [
     host("A-labels that can be read", 'or "xn--" in name', "", "https://xn--n3h.example.com/"),
     special("alt", "https://name.alt/"),
     special("arpa", "https://router.home.arpa/"),
+    special("cluster", "https://api.default.svc.cluster/"),
+    special("consul", "https://db.service.consul/"),
     special("corp", "http://db.corp/"),
+    special("docker", "https://web.docker/"),
     special("home", "https://nas.home/"),
     special("internal", "https://host.docker.internal/"),
     special("intranet", "https://wiki.intranet/"),
@@ -150,8 +151,10 @@ OF_ROWS = [
     special("local", "http://printer.local/"),
     special("localdomain", "https://x.localdomain/"),
     special("localhost", "https://app.localhost/"),
+    special("mail", "https://smtp.mail/"),
     special("onion", "http://xyz.onion/"),
     special("private", "https://db.private/"),
+    special("svc", "https://kubernetes.default.svc/"),
     special("test", "https://app.test/"),
     # What an address is.
     closed("0.0.0.0/8", "http://0.1.2.3/"),

@@ -31,6 +31,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z){_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(r"(?=.{4,253}\Z)(?:(?!-)[A-Za-z0-9-]{1,63}(?<!-)\.)+(?!-)[A-Za-z0-9-]{2,63}(?<!-)")
 _NAMED = re.compile(r'(?:"(?P<quoted>[^"\\<>@]{1,100})"|(?P<plain>[^"\\<>@]{1,100})) ?<(?P<address>[^<>]*)>')
+_PART = re.compile(r'(?:"[^"]*"|[^,])+')
 _FILENAME = re.compile(r'[^"\\/<>:|?*]{1,150}')
 # Not multipart and message: those would be taken for parts of the message itself.
 MEDIA_TYPE = r"^(application|audio|font|image|model|text|video)/[a-z0-9][a-z0-9!#$&^_.+-]{0,80}$"
@@ -68,9 +69,9 @@ def _a_label(domain: str) -> str:
 
 
 def _listed(value: Any) -> Any:
-    """Take one string for a list: its addresses are parted by commas, and a blank one has none."""
+    """Take one string for a list: its addresses are parted by commas outside of quotes, and a blank part is none."""
     if isinstance(value, str):
-        return [part.strip(" ") for part in value.split(",")] if value.strip() else []
+        return [part.strip(" ") for part in _PART.findall(value) if part.strip()]
     return [] if value is None else value
 
 
