@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field, SecretStr
 
 from functions.cloudinary.answers import MediaReply
-from functions.cloudinary.transformations import escaped
 from functions.cloudinary.uploads import Signer
+from functions.cloudinary.values import escaped
 from integrations import Http, Setup
 from integrations.errors import UpstreamDenied
 

@@ -21,8 +21,9 @@ from functions.cloudinary.answers import (
     UploadOutput,
     UploadReply,
 )
-from functions.cloudinary.transformations import chained, refuse
+from functions.cloudinary.transformations import chained
 from functions.cloudinary.uploads import form
+from functions.cloudinary.values import refuse
 from integrations import Arguments, Http, IntegrationError, Provider
 from integrations.egress import Upload
 from integrations.errors import UpstreamBadResponse

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from functions.cloudinary.transformations import NAMES, Place, chained, component, refuse
+from functions.cloudinary.transformations import NAMES, chained, component
+from functions.cloudinary.values import Place, refuse
 
 _WORDS = {
     "access_mode", "asset_folder", "background_removal", "categorization", "detection", "display_name", "eval",
