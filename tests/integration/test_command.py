@@ -282,6 +282,16 @@ def test_over_http_without_a_key_is_a_usage_error(tmp_path: Path, upstream: Upst
     assert upstream.requests == []
 
 
+def test_the_password_of_a_url_is_not_shown(tmp_path: Path) -> None:
+    with refused_url() as refused:
+        address = refused.replace("://", "://me:a-password@")
+        call = ("invoke", "wikipedia", "-a", "query=q", "--url", address)
+        done = integrations(tmp_path, *call, INTEGRATIONS_API_KEY="key.of-a-caller")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "did not answer" in done.stderr
+    assert "a-password" not in done.stderr
+
+
 @pytest.mark.parametrize("url", ["REFUSED", "nonsense", "ftp://127.0.0.1"])
 def test_a_server_that_does_not_answer_is_told(tmp_path: Path, url: str) -> None:
     with refused_url() as refused:
