@@ -520,6 +520,15 @@ def test_a_stack_that_is_not_ours(tmp_path: Path, stack: Secrets, name: str, why
     assert why in told(done)
 
 
+@pytest.mark.parametrize(
+    "command", [["secrets", "list"], ["keys", "list"], ["doctor"], ["invoke", "wikipedia", "-a", "query=tea"]]
+)
+def test_a_stack_without_a_name_is_not_this_machine(tmp_path: Path, command: list[str]) -> None:
+    done = here(tmp_path, *command, "--stack", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'--stack': it is empty" in told(done)
+
+
 def test_no_credentials_are_told(tmp_path: Path) -> None:
     nothing = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "HOME": str(tmp_path)}
     done = integrations(tmp_path, "keys", "list", "--stack", "prod", AWS_EC2_METADATA_DISABLED="true", **nothing)
