@@ -45,6 +45,13 @@ def _open_store(stack: str | None) -> SecretStore:
     return StackStore(stack)
 
 
+def _not_empty(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuse what a variable that is not set leaves of an option: the command would work on this machine instead."""
+    if value == "":
+        raise click.BadParameter("it is empty.")
+    return value
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_examples(
@@ -189,8 +196,13 @@ def asl(call: str) -> None:
     help="The call as JSON, as in events/; -a wins. `-` reads standard input.",
 )
 @click.option("--connection", metavar="NAME", help="The stored connection to use, instead of `default`.")
-@click.option("--url", metavar="URL", help="Call a running server or a deployed API; the key is INTEGRATIONS_API_KEY.")
-@click.option("--stack", metavar="NAME", help="Call a deployed stack.")
+@click.option(
+    "--url",
+    metavar="URL",
+    callback=_not_empty,
+    help="Call a running server or a deployed API; the key is INTEGRATIONS_API_KEY.",
+)
+@click.option("--stack", metavar="NAME", callback=_not_empty, help="Call a deployed stack.")
 @_told
 def invoke(
     call: str,
@@ -228,7 +240,9 @@ def invoke(
     sys.exit(1 if outcome.failed else 0)
 
 
-_in_stack = click.option("--stack", metavar="NAME", help="A deployed stack, instead of the local store.")
+_in_stack = click.option(
+    "--stack", metavar="NAME", callback=_not_empty, help="A deployed stack, instead of the local store."
+)
 _named = click.option("--connection", metavar="NAME", help="The connection, instead of `default`.")
 
 
@@ -408,7 +422,7 @@ def revoke_key(key_id: str, stack: str | None) -> None:
 
 
 @main.command(epilog=_examples("integrations doctor", "integrations doctor --stack integrations-prod"))
-@click.option("--stack", metavar="NAME", help="Check a deployed stack, instead of this machine.")
+@click.option("--stack", metavar="NAME", callback=_not_empty, help="Check a deployed stack, instead of this machine.")
 @_told
 def doctor(stack: str | None) -> None:
     """Check that what the project needs is there, and say how to get what is not.

@@ -1,6 +1,5 @@
 """Connections as people write and read them: checked before they are stored, masked when they are shown."""
 
-import json
 import re
 from typing import Any
 
@@ -62,13 +61,15 @@ def parse(provider: Provider, text: bytes) -> Value:
 
 def checked(provider: Provider, given: Value, stored: Value | None) -> Value:
     """Give what is to be stored: plain names, masked values replaced by the stored ones. Raise InvalidConnection."""
+    if given.keys() - _MEMBERS:
+        raise InvalidConnection("Beside `setup`, `arguments` and `base_url` a connection holds nothing.")
     members = {name: value for name, value in given.items() if value is not None}
     for name in ("setup", "arguments"):
         if not isinstance(members.get(name, {}), dict):
             raise InvalidConnection(f"`{name}` is not an object.")
     value: Value = {}
     if provider.setup:
-        value["setup"] = _setup(provider, members.get("setup", {}), (stored or {}).get("setup", {}))
+        value["setup"] = _setup(provider, members.get("setup", {}), _setup_of(stored))
     elif members.get("setup"):
         raise InvalidConnection(f"{provider.name} takes no setup; leave it out.")
     if members.get("arguments"):
@@ -103,7 +104,8 @@ def _pinned(provider: Provider, given: dict[str, Any]) -> dict[str, Any]:
     known = {name for method in provider.methods.values() for name in method.argument_names}
     for name in given:
         if name not in known:
-            raise InvalidConnection(f"arguments: no method of {provider.name} takes {json.dumps(name)}.")
+            found = findings.finding(["arguments", name], "unknown", f"No method of {provider.name} takes it")
+            raise InvalidConnection(findings.sentence([found]))
     return given
 
 
@@ -118,10 +120,13 @@ def masked(provider: Provider, value: Value) -> Value:
     hidden = _secret_fields(provider)
     known = set(provider.setup_fields)
     setup = {
-        name: mask(field) if name in hidden or name not in known else field
-        for name, field in value.get("setup", {}).items()
+        name: mask(field) if name in hidden or name not in known else field for name, field in _setup_of(value).items()
     }
-    return value | ({"setup": setup} if setup else {})
+    members = {
+        name: field if field is None or name in ("arguments", "base_url") else mask(field)
+        for name, field in value.items()
+    }
+    return members | ({"setup": setup} if setup else {})
 
 
 def mask(secret: Any) -> str:
@@ -136,7 +141,7 @@ def ask(provider: Provider, stored: Value | None) -> Value:
             f"{provider.name} has nothing to ask for; give "
             '{"arguments": {...}} on standard input or with --from-file.'
         )
-    before = masked(provider, stored or {}).get("setup", {})
+    before = _setup_of(masked(provider, stored or {}))
     answers = {}
     for name, info in provider.setup.model_fields.items():
         click.echo(f"{info.description}")
@@ -150,7 +155,14 @@ def ask(provider: Provider, stored: Value | None) -> Value:
         )
         if answer != "" or name in before:
             answers[name] = from_text(answer, info.annotation) if answer != "" else before[name]
-    return {**(stored or {}), "setup": answers}
+    kept = {name: value for name, value in (stored or {}).items() if name in _MEMBERS}
+    return {**kept, "setup": answers}
+
+
+def _setup_of(stored: Value | None) -> dict[str, Any]:
+    """Give the setup that is stored; there is none where somebody has written anything else in its place."""
+    setup = (stored or {}).get("setup")
+    return setup if isinstance(setup, dict) else {}
 
 
 def _secret_fields(provider: Provider) -> set[str]:

@@ -17,6 +17,7 @@ from devtools.project import TEMPLATE, find_provider, store_folder
 from devtools.store import LocalStore
 from devtools.template import read_routes
 from integrations import IntegrationError
+from integrations.redaction import redact
 
 API_KEY = "INTEGRATIONS_API_KEY"
 # What API Gateway waits for a function, and a little for the way.
@@ -130,7 +131,7 @@ def post(url: str, key: str, call: Call) -> Outcome:
         response = httpx.post(address, json=body, headers={"x-api-key": key}, timeout=HTTP_TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandError(
-            f"{url} did not answer ({type(error).__name__}); is it what `serve` prints, or a stack's ApiUrl?"
+            f"{redact(url)} did not answer ({type(error).__name__}); is it what `serve` prints, or a stack's ApiUrl?"
         ) from None
     try:
         text = pretty(response.json())

@@ -64,7 +64,8 @@ def without(value: dict[str, Any] | None, key_id: str) -> dict[str, Any]:
 
 def records(value: dict[str, Any] | None) -> dict[str, Record]:
     """Give the keys of the secret's value, empty where there is none."""
-    return dict((value or {}).get("keys", {}))
+    keys = (value or {}).get("keys")
+    return keys if isinstance(keys, dict) else {}
 
 
 # What a person may say of a key.

@@ -28,15 +28,21 @@ class StackStore:
         return sorted(name.removeprefix(start) for name in names)
 
     def get(self, name: str) -> Value | None:
-        """Give a secret's value, or None where there is none of that name."""
+        """Give a secret's value, or None where there is none of that name.
+
+        Others write secrets here too: what is no object is an empty one, so that it can be stored again.
+        """
         with explained(self._stack):
             try:
                 answer = self._client.get_secret_value(SecretId=self._id(name), VersionStage="AWSCURRENT")
             # The second one is what a secret answers that is scheduled for deletion.
             except (self._client.exceptions.ResourceNotFoundException, self._client.exceptions.InvalidRequestException):
                 return None
-        value: Value = json.loads(answer["SecretString"])
-        return value
+        try:
+            value = json.loads(answer.get("SecretString", ""))
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
 
     def update(self, name: str, change: Callable[[Value | None], Value]) -> None:
         """Store what `change` makes of the present value, or of None where there is none."""

@@ -159,7 +159,7 @@ def test_without_a_method_it_is_the_default_one() -> None:
 def test_what_is_not_there_is_told() -> None:
     for call, sentence in {
         "wikipedia.find": "wikipedia has no method of that name; it has: search.",
-        "acme.search": "There is no provider of that name; there are: ",
+        "Acme.search": "There is no provider of that name; there are: ",
     }.items():
         done = CliRunner().invoke(main, ["asl", call])
         assert done.exit_code == 2

@@ -303,6 +303,13 @@ def test_schedule_without_an_input_of_its_own() -> None:
     assert type(raised.value).__name__ == "MissingSetup"
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_call_as_text_is_of_the_method_that_it_names(answering: Upstream, *, wrapped: bool) -> None:
+    text = json.dumps({"method": "write", "setup": SETUP})
+    assert provider.handler({"detail-type": "x", "detail": text} if wrapped else text, Context()) == {"value": "tea"}
+    assert [request.method for request in answering.requests] == ["POST"]
+
+
 @pytest.mark.parametrize(
     ("event", "name"),
     [
@@ -322,6 +329,10 @@ def test_schedule_without_an_input_of_its_own() -> None:
         ({"detail-type": "x", "detail": CANARY}, "InvalidRequest"),
         ({"detail-type": "x", "detail": "\ud800"}, "InvalidRequest"),
         ({"detail": {"method": CANARY}}, "UnknownMethod"),
+        ({"detail-type": "x", "detail": json.dumps({"method": CANARY})}, "UnknownMethod"),
+        ("\ud800", "InvalidRequest"),
+        ('{"arguments": {"limit": 1e999}}', "InvalidRequest"),
+        ('{"arguments": {"query": "\\u0000"}}', "InvalidArguments"),
         ({"arguments": {"sk-abcdefghijklmnopqrstuvwxyz": CANARY}}, "InvalidArguments"),
         ({"httpMethod": "POST", "path": "/", "body": CANARY}, "InvalidRequest"),
         ({"version": "2.0", "requestContext": {"http": CANARY}}, "InvalidRequest"),

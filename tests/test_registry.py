@@ -220,7 +220,7 @@ def cursor(text: bytes) -> str:
         ("/tools", "providers", "algolia,<script>", "query.providers: Names of `GET /integrations`, separated by"),
         ("/tools", "providers", "", "query.providers: Names of"),
         ("/tools", "providers", "algolia,", "query.providers: Names of"),
-        ("/tools", "tools", "search", "query.tools: Names of `GET /tools`, separated by commas: algolia_search,"),
+        ("/tools", "tools", "search", "query.tools: Names of `GET /tools`, separated by commas: "),
         ("/tools", "category", "<script>", "query.category: Names of the catalog, separated by commas: "),
         ("/tools", "read_only", "yes", "query.read_only: One of: true, false."),
         ("/tools", "read_only", "<script>", "query.read_only: One of"),

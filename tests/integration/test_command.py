@@ -282,6 +282,16 @@ def test_over_http_without_a_key_is_a_usage_error(tmp_path: Path, upstream: Upst
     assert upstream.requests == []
 
 
+def test_the_password_of_a_url_is_not_shown(tmp_path: Path) -> None:
+    with refused_url() as refused:
+        address = refused.replace("://", "://me:a-password@")
+        call = ("invoke", "wikipedia", "-a", "query=q", "--url", address)
+        done = integrations(tmp_path, *call, INTEGRATIONS_API_KEY="key.of-a-caller")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "did not answer" in done.stderr
+    assert "a-password" not in done.stderr
+
+
 @pytest.mark.parametrize("url", ["REFUSED", "nonsense", "ftp://127.0.0.1"])
 def test_a_server_that_does_not_answer_is_told(tmp_path: Path, url: str) -> None:
     with refused_url() as refused:
@@ -329,7 +339,7 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     checkout = copy_of_the_checkout(tmp_path_factory.mktemp("made"))
     before = contents(checkout)
-    done = in_copy(checkout, "devtools.cli", "new", "acme_two", "--title", "Acme & Two")
+    done = in_copy(checkout, "devtools.cli", "new", "acme", "--title", "Acme & Two")
     assert done.returncode == 0, done.stderr
     return Made(checkout, before, contents(checkout), done.stdout)
 
@@ -339,9 +349,9 @@ def test_a_new_provider_touches_nobody_elses_file(made: Made) -> None:
     changed = {name for name in after if after[name] != before.get(name)}
     assert before.keys() <= after.keys()
     assert changed == {
-        "functions/acme_two/provider.py",
-        "events/acme_two.search.json",
-        "tests/providers/test_acme_two.py",
+        "functions/acme/provider.py",
+        "events/acme.search.json",
+        "tests/providers/test_acme.py",
         "template.yaml",
         "template.canary.yaml",
         "docs/providers.md",
@@ -352,19 +362,45 @@ def test_a_new_provider_touches_nobody_elses_file(made: Made) -> None:
 
 
 def test_a_new_provider_passes_every_check_at_once(made: Made) -> None:
-    own = ["functions/acme_two/provider.py", "tests/providers/test_acme_two.py"]
-    contract = ["tests/providers/test_acme_two.py", "tests/test_every_provider.py"]
+    own = ["functions/acme/provider.py", "tests/providers/test_acme.py"]
+    contract = ["tests/providers/test_acme.py", "tests/test_every_provider.py"]
+    of_all = ["tests/test_architecture.py", "tests/test_asl.py", "tests/test_registry.py"]
     for argv in (
         ["ruff", "check", "--no-cache", *own],
         ["ruff", "format", "--no-cache", "--check", *own],
         ["mypy", *own],
         ["devtools.cli", "sync", "--check"],
-        ["pytest", "-q", "-p", "no:cacheprovider", "-k", "acme_two", *contract],
+        [
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-k",
+            "acme or layer_knows or what_is_not_there or what_is_not_understood",
+            *contract,
+            *of_all,
+        ],
     ):
         done = in_copy(made.checkout, *argv)
         assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+def test_a_new_provider_may_have_a_name_that_its_tests_use_or_hardly_have_room_for(checkout: Path) -> None:
+    names = ["json", "search", "a" * 40]
+    for name in names:
+        done = in_copy(checkout, "devtools.cli", "new", name)
+        assert done.returncode == 0, done.stderr
+    own = [path for name in names for path in (f"functions/{name}", f"tests/providers/test_{name}.py")]
+    for argv in (
+        ["ruff", "check", "--no-cache", *own],
+        ["ruff", "format", "--no-cache", "--check", *own],
+        ["pytest", "-q", "-p", "no:cacheprovider", "-k", "event", *own],
+    ):
+        done = in_copy(checkout, *argv)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(names)} passed" in done.stdout
 
 
 @pytest.mark.parametrize(

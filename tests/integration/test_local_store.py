@@ -21,6 +21,8 @@ import pytest
 from click.testing import CliRunner
 
 from devtools.cli import main
+from devtools.connections import InvalidConnection, checked
+from devtools.project import load_provider
 from devtools.store import LocalStore, StoreError
 from tests.support.aws import Secrets
 from tests.support.processes import Server, served
@@ -145,7 +147,8 @@ def test_what_the_provider_no_longer_knows_is_masked_too(tmp_path: Path) -> None
         ({**SETUP, "application_id": "a b"}, 1, "setup.application_id: String should match pattern"),
         ({**SETUP, "algolia_api_key": "other"}, 1, "given twice"),
         ({"arguments": {"page": 1}}, 1, "setup.application_id: Field required. setup.api_key: Field required."),
-        ({"setup": SETUP, "arguments": {"pag": 1}}, 1, 'no method of algolia takes "pag"'),
+        ({"setup": SETUP, "arguments": {"sk-abcdefghijklmnopqrstuvwxyz": 1}}, 1, "arguments.?: No method"),
+        ({"setup": SETUP, "arguments": {"pag": 1}}, 1, "arguments.pag: No method of algolia takes it."),
         ({"setup": SETUP, "arguments": [1]}, 1, "`arguments` is not an object"),
         ({"setup": "text"}, 1, "`setup` is not an object"),
         ({"setup": SETUP, "base_url": "file:///etc/passwd"}, 1, "base_url: an address starts with https://"),
@@ -411,6 +414,8 @@ def test_writers_do_not_lose_each_others_changes(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from devtools.cli import main
+from devtools.connections import InvalidConnection, checked
+from devtools.project import load_provider
 from devtools.store import LocalStore
 store = LocalStore(Path(sys.argv[1]))
 for number in range(25):
@@ -492,6 +497,50 @@ def test_a_connection_of_a_stack(tmp_path: Path, stack: Secrets) -> None:
     assert not list(tmp_path.iterdir()), "nothing was written here"
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (KEY, {}),
+        (json.dumps(KEY), {}),
+        (json.dumps([KEY]), {}),
+        (json.dumps({"setup": KEY}), {"setup": SHOWN["api_key"]}),
+        (json.dumps({"setup": None}), {"setup": None}),
+        (json.dumps({"api_key": KEY}), {"api_key": SHOWN["api_key"]}),
+        (json.dumps({"setup": SETUP, "token": [KEY]}), {"setup": SHOWN, "token": "****"}),
+    ],
+)
+def test_what_somebody_else_wrote_into_a_secret_is_not_shown_and_can_be_replaced(
+    tmp_path: Path, stack: Secrets, value: str, shown: Any
+) -> None:
+    stack.client.create_secret(Name="team/prod/algolia/default", SecretString=value)
+    done = in_stack(stack, tmp_path, "secrets", "get", "algolia", "--stack", "prod")
+    assert (done.returncode, done.stderr, json.loads(done.stdout)) == (0, "", shown)
+    done = in_stack(stack, tmp_path, "secrets", "put", "algolia", "--stack", "prod", stdin=json.dumps(SETUP))
+    assert (done.returncode, done.stderr) == (0, "")
+    read = stack.client.get_secret_value(SecretId="team/prod/algolia/default")
+    assert json.loads(read["SecretString"]) == {"setup": SETUP}
+
+
+def test_a_connection_with_a_member_that_nobody_reads_does_not_fit() -> None:
+    with pytest.raises(InvalidConnection, match="a connection holds nothing"):
+        checked(load_provider("algolia"), {"setup": SETUP, "token": KEY}, None)
+
+
+def test_what_is_no_text_in_a_secret_can_be_replaced(tmp_path: Path, stack: Secrets) -> None:
+    stack.client.create_secret(Name="team/prod/algolia/default", SecretBinary=b"\xff")
+    done = in_stack(stack, tmp_path, "secrets", "put", "algolia", "--stack", "prod", stdin=json.dumps(SETUP))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("value", ["no JSON", "[]", '{"keys": "none"}', '{"keys": [1]}'])
+def test_keys_that_cannot_be_read_are_none(tmp_path: Path, stack: Secrets, value: str) -> None:
+    stack.client.create_secret(Name="team/prod/api-keys", SecretString=value)
+    done = in_stack(stack, tmp_path, "keys", "list", "--stack", "prod")
+    assert (done.returncode, done.stdout) == (0, "")
+    key = in_stack(stack, tmp_path, "keys", "create", "--stack", "prod").stdout.strip()
+    assert key.partition(".")[0] in in_stack(stack, tmp_path, "keys", "list", "--stack", "prod").stdout
+
+
 def test_keys_of_a_stack(tmp_path: Path, stack: Secrets) -> None:
     key = in_stack(stack, tmp_path, "keys", "create", "--stack", "prod").stdout.strip()
     value = json.loads(stack.client.get_secret_value(SecretId="team/prod/api-keys")["SecretString"])
@@ -520,6 +569,15 @@ def test_a_stack_that_is_not_ours(tmp_path: Path, stack: Secrets, name: str, why
     assert why in told(done)
 
 
+@pytest.mark.parametrize(
+    "command", [["secrets", "list"], ["keys", "list"], ["doctor"], ["invoke", "wikipedia", "-a", "query=tea"]]
+)
+def test_a_stack_without_a_name_is_not_this_machine(tmp_path: Path, command: list[str]) -> None:
+    done = here(tmp_path, *command, "--stack", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'--stack': it is empty" in told(done)
+
+
 def test_no_credentials_are_told(tmp_path: Path) -> None:
     nothing = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "HOME": str(tmp_path)}
     done = integrations(tmp_path, "keys", "list", "--stack", "prod", AWS_EC2_METADATA_DISABLED="true", **nothing)
@@ -535,6 +593,8 @@ import sys, time
 from pathlib import Path
 from devtools.embedded_aws import EmbeddedAws
 from devtools.cli import main
+from devtools.connections import InvalidConnection, checked
+from devtools.project import load_provider
 from devtools.store import LocalStore
 store = LocalStore(Path(sys.argv[1]))
 aws = EmbeddedAws(store, run_key="run.secret", on_change=lambda: print("refreshed", flush=True))

@@ -72,9 +72,10 @@ def handle(provider: "Provider", event: Any, context: Any) -> Any:
     try:
         deadline = _deadline(context)
         scopes = _scopes(event) if http else None
-        method = _method(provider, _method_of_route(provider, event) if http else _method_of_event(event), scopes)
+        call = event if http else _call_of_event(event)
+        method = _method(provider, _method_of_route(provider, event) if http else _method_of_call(call), scopes)
         _check_scopes(provider, method, scopes)
-        body = _read_http(method, event) if http else _read_event(event)
+        body = _read_http(method, event) if http else _read_call(call)
         output, secrets = execute(provider, method, body.call(deadline, over_http=http), meter)
         text = _text(output)
     except IntegrationError as raised:
@@ -199,27 +200,30 @@ def _read_http(method: "Method", event: dict[str, Any]) -> _Body:
     return _body(data, _Body)
 
 
-def _read_event(event: Any) -> _Body:
-    """Read a call off the event itself, or off the `detail` of an EventBridge event."""
-    try:
-        data = _detail(event)
-        check(data)
-        if isinstance(data, str):  # a schedule without an input of its own sends the text "{}"
-            data = parse_request(data.encode())
+def _call_of_event(event: Any) -> Any:
+    """Give the call that is the event itself, or the `detail` of an EventBridge event."""
+    data = event["detail"] if isinstance(event, dict) and "detail" in event else event
+    if not isinstance(data, str):
+        return data
+    try:  # a schedule without an input of its own sends the text "{}"
+        return parse_request(data.encode("utf-8", "surrogatepass"))
     except NotPlain as fault:
         raise _not_plain(fault) from None
-    return _body(data, _Event)
 
 
-def _detail(event: Any) -> Any:
-    return event["detail"] if isinstance(event, dict) and "detail" in event else event
-
-
-def _method_of_event(event: Any) -> str | None:
-    """Name the method, as far as the event is in order; what is not is told when it is read."""
-    data = _detail(event)
-    name = data.get("method") if isinstance(data, dict) else None
+def _method_of_call(call: Any) -> str | None:
+    """Name the method, as far as the call is in order; what is not is told when it is read."""
+    name = call.get("method") if isinstance(call, dict) else None
     return name if isinstance(name, str) else None
+
+
+def _read_call(call: Any) -> _Body:
+    """Read a call off what an event holds."""
+    try:
+        check(call)
+    except NotPlain as fault:
+        raise _not_plain(fault) from None
+    return _body(call, _Event)
 
 
 def _body(data: Any, model: type[_Body]) -> _Body:

@@ -1,6 +1,6 @@
 """What a provider file declares: the facts in `Provider(...)`, one function per method.
 
-    provider = Provider(name="acme", title="Acme", ...)
+    provider = Provider(name="...", title="...", ...)
 
     @provider.method(read_only=True)
     def search(args: SearchArguments, http: Http) -> SearchOutput:
