@@ -23,7 +23,7 @@ import pytest
 
 from tests.support import upstream as reply
 from tests.support.contract_peer import ContractPeer
-from tests.support.processes import Server, accepts, free_port, served
+from tests.support.processes import Server, accepts, ends, free_port, served
 from tests.support.upstream import Fault, Message, Request, Upstream, refused_url, unanswered_url
 
 if TYPE_CHECKING:
@@ -632,20 +632,9 @@ def test_a_server_is_waited_for_and_ended_with_its_children(tmp_path: Path) -> N
     log, environment = tmp_path / "log", {"TEA": "hot", "HOME": None}
     with served([sys.executable, "-c", program], child, log, env=environment) as server:
         number = int(child(server) or 0)
-        os.kill(number, 0)
+        assert not ends(number, within=0)
     assert server.process.returncode == -signal.SIGTERM
-    end = time.monotonic() + 5  # a killed process takes a moment to be gone
-    while is_running(number) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not is_running(number)
-
-
-def is_running(number: int) -> bool:
-    # An orphan that nobody has collected yet still has its number, but runs no more.
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        status = Path(f"/proc/{number}/stat").read_text(encoding="utf-8")
-        return status.rpartition(")")[2].split()[0] != "Z"
-    return False
+    assert ends(number)
 
 
 def test_a_server_that_ends_at_once_tells_what_it_wrote(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """No process outlives its call, whatever it does, and no folder."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 
 from tests.support.calls import RESERVE
 from tests.support.ffmpeg import Recorder, command, run, running
+from tests.support.processes import ends
 
 KILLS = 50  # of each program
 ENDLESS = "ffmpeg -stream_loop 100 -i input.mp4 -vf scale=1920:1080,nlmeans -c:v libx264 -preset placebo output.mp4"
@@ -47,22 +47,9 @@ def test_its_children_are_killed_with_it(
     reply = command("ffmpeg -i input.mp4 output.mp4", b"....ftypisom", seconds=RESERVE + 2)
     expected = {"waits": "deadline_exceeded", "ends well": None, "ends badly": None}
     assert reply.body.get("code") == expected[parent]
-    child = int(place.read_text())
-    for _ in range(200):  # it is not ours to wait for, and dies when it next has a processor
-        if not alive(child):
-            break
-        time.sleep(0.01)
-    assert not alive(child)
+    assert ends(int(place.read_text()))
     assert running(scratch) == []
     assert list(scratch.iterdir()) == []
-
-
-def alive(pid: int) -> bool:
-    """Say whether a process that is not our child still runs; whoever adopted it may not have reaped it yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_nothing_is_begun_when_no_time_is_left(recorder: Callable[..., Recorder], scratch: Path) -> None:

@@ -94,6 +94,26 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
+def ends(number: int, within: float = 5.0) -> bool:
+    """Whether a process that is not ours to wait for ends within some seconds.
+
+    One that was killed dies when it next has a processor, and keeps its number until whoever adopted it collects it.
+    """
+    end = time.monotonic() + within
+    while _runs(number):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _runs(number: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        status = Path(f"/proc/{number}/stat").read_text(encoding="utf-8")
+        return status.rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
 def free_port() -> int:
     """A loopback port that is free now, for servers that cannot choose one by themselves."""
     with socket.create_server((LOOPBACK, 0)) as listener:
