@@ -5,8 +5,8 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -140,8 +140,8 @@ def prepared(artifact: Path | None) -> Iterator[Setting]:
         certificate = _certificate(folder)
         with (
             _upstream() as upstream,
-            _secrets_manager() as secrets_manager,
-            _secrets_manager(certificate) as secrets_manager_over_tls,
+            _secrets_manager(folder / "moto.log") as secrets_manager,
+            _secrets_manager(folder / "moto-over-tls.log", certificate) as secrets_manager_over_tls,
         ):
             yield Setting(
                 python=folder / "venv" / "bin" / "python",
@@ -229,19 +229,16 @@ def _certificate(folder: Path) -> _Certificate:
 
 
 @contextlib.contextmanager
-def _secrets_manager(certificate: _Certificate | None = None) -> Iterator[str]:
+def _secrets_manager(log: Path, certificate: _Certificate | None = None) -> Iterator[str]:
     """Run a moto server with one connection for each provider, and an API key."""
     import boto3
 
-    with socket.create_server((LOOPBACK, 0)) as free:
-        port = free.getsockname()[1]
-    serve = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port)]
+    serve = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", "0"]
     if certificate:
         serve += ["--ssl", "--ssl-cert", str(certificate.chain), "--ssl-key", str(certificate.key)]
-    with subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with log.open("wb") as output, subprocess.Popen(serve, stdout=output, stderr=output) as process:
         try:
-            _wait_for(port)
-            endpoint = f"{'https' if certificate else 'http'}://{LOOPBACK}:{port}"
+            endpoint = _address(process, log)
             client = boto3.client(
                 "secretsmanager",
                 endpoint_url=endpoint,
@@ -266,15 +263,14 @@ SECRETS = {
 }
 
 
-def _wait_for(port: int) -> None:
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Wait for the address that a moto server says it has chosen. Raise RuntimeError where it never says one."""
     end = time.monotonic() + 30
-    while True:
-        with contextlib.suppress(ConnectionRefusedError):
-            socket.create_connection((LOOPBACK, port)).close()
-            return
-        if time.monotonic() > end:
-            raise RuntimeError("The moto server did not start within 30 s; `python -m moto.server` shows why.")
+    while process.poll() is None and time.monotonic() < end:
+        if found := re.search(rf"Running on (https?://{LOOPBACK}:\d+)", log.read_text()):
+            return found[1]
         time.sleep(0.05)
+    raise RuntimeError("The moto server did not start within 30 s; `python -m moto.server` shows why.")
 
 
 def event(provider: str, body: Any) -> dict[str, Any]:

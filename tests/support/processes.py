@@ -122,9 +122,12 @@ def free_port() -> int:
 
 
 def accepts(port: int) -> bool:
-    """Whether something takes connections at a loopback port."""
+    """Whether something takes connections at a loopback port.
+
+    Where nothing does, the system may choose that very port for this end of the connection, which then meets itself.
+    """
     try:
-        socket.create_connection((LOOPBACK, port), timeout=1).close()
+        with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
+            return bool(connection.getsockname() != connection.getpeername())
     except OSError:
         return False
-    return True
