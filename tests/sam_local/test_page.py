@@ -80,4 +80,6 @@ def _run(sam: Sam, command: Command, ports: dict[str, str]) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert matches(command.shown, done.stdout), f"{command.place}: $ {command.line}\nprints\n{done.stdout}"
+    # Now and then the runtime asks for the next event while its container is ended already, and says so.
+    printed = re.sub(r"^\[ERROR\] \[\d+\] LAMBDA_RUNTIME Failed to get next invocation.*\n", "", done.stdout, flags=re.M)
+    assert matches(command.shown, printed), f"{command.place}: $ {command.line}\nprints\n{done.stdout}"
