@@ -81,5 +81,7 @@ def _run(sam: Sam, command: Command, ports: dict[str, str]) -> None:
     )
     assert done.returncode == 0, done.stdout
     # Now and then the runtime asks for the next event while its container is ended already, and says so.
-    printed = re.sub(r"^\[ERROR\] \[\d+\] LAMBDA_RUNTIME Failed to get next invocation.*\n", "", done.stdout, flags=re.M)
+    printed = re.sub(
+        r"^\[ERROR\] \[\d+\] LAMBDA_RUNTIME Failed to get next invocation.*\n", "", done.stdout, flags=re.M
+    )
     assert matches(command.shown, printed), f"{command.place}: $ {command.line}\nprints\n{done.stdout}"
